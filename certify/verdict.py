@@ -1,0 +1,52 @@
+"""What a search may answer: proved, refuted, or unknown with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from certify.split_tree import SplitTree
+
+
+class _Verdict:
+    """Verdicts are matched, never tested for truth: an Unknown is not a "no"."""
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a verdict has no truth value: match on Proved, Refuted and Unknown")
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A point that breaks a condition, and enclosures of the outputs there that show it.
+
+    ``point`` are float64 coordinates, meant exactly; ``outputs`` are rigorous (lower, upper) bounds
+    of every output of the condition's tape at the point.
+    """
+
+    condition: str
+    point: tuple[float, ...]
+    outputs: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Proved(_Verdict):
+    """The condition holds on its whole region. ``evidence`` is the split tree that covers it."""
+
+    evidence: SplitTree | None = None
+
+
+@dataclass(frozen=True)
+class Refuted(_Verdict):
+    """The condition is false, rigorously, at the counterexample."""
+
+    counterexample: Counterexample
+
+
+@dataclass(frozen=True)
+class Unknown(_Verdict):
+    """Neither shown; ``reason`` says why, in words for the user."""
+
+    reason: str
+
+
+Verdict = Proved | Refuted | Unknown
