@@ -103,7 +103,7 @@ class Box:
         """Points of shape (count, n), uniform; for learners and tests, not for proofs."""
         low = np.array([float(v) for v in self.lower])
         high = np.array([float(v) for v in self.upper])
-        return low + (high - low) * generator.random((count, self.dimension))
+        return np.asarray(low + (high - low) * generator.random((count, self.dimension)))
 
 
 def _down(value: Fraction) -> float:

@@ -44,6 +44,7 @@ class ControlAffineSystem:
     input_units: tuple[str, ...] = ()
     description: str = ""
     parameters: dict[str, Fraction] = field(default_factory=dict)
+    parameter_units: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = self.state.size, len(self.input_columns)

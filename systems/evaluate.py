@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from systems.expression import Expression, Op
 from systems.tape import Tape, compile_tape
@@ -61,6 +60,11 @@ def function(
     return lambda points: evaluate(tape, points)
 
 
+def _sigmoid(z: Array) -> Array:
+    small = np.exp(-np.abs(z))  # at most 1: nothing overflows, and the tail keeps its digits
+    return np.asarray(np.where(z >= 0, 1.0, small) / (1.0 + small))
+
+
 _ELEMENTWISE: dict[Op, Callable[..., Array]] = {
     Op.ADD: np.add,
     Op.SUB: np.subtract,
@@ -75,7 +79,7 @@ _ELEMENTWISE: dict[Op, Callable[..., Array]] = {
     Op.LOG: np.log,
     Op.SQRT: np.sqrt,
     Op.TANH: np.tanh,
-    Op.SIGMOID: expit,
+    Op.SIGMOID: _sigmoid,
     Op.SOFTPLUS: lambda z: np.logaddexp(0.0, z),
     Op.RELU: lambda z: np.maximum(z, 0.0),
     Op.STEP: lambda z: np.heaviside(z, 0.5),

@@ -36,12 +36,15 @@ def exact(value: object) -> Fraction:
             raise ValueError(f"{value} is not a finite number")
         return Fraction(float(value))
     if isinstance(value, str):
+        _, _, exponent = value.lower().partition("e")
         try:
+            if exponent and abs(int(exponent)) > 400:  # "1e999999" would make a million digits
+                raise ValueError
             return Fraction(value)
         except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{value!r} is not a number") from None
+            raise ValueError(f"{value[:40]!r} is not a number of ordinary size") from None
     if isinstance(value, Rational):
-        return Fraction(value.numerator, value.denominator)
+        return Fraction(int(value.numerator), int(value.denominator))
     raise ValueError(f"{value!r} is not a number")
 
 

@@ -7,7 +7,8 @@ broadcast. Constants are exact (:mod:`systems.exact`). Nothing is evaluated here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -108,7 +109,7 @@ class Expression:
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Iterable[Expression]:  # type: ignore[misc]
+    def __iter__(self) -> Iterator[Expression]:
         return iter([self[i] for i in range(self.size)])
 
     def __repr__(self) -> str:
@@ -159,6 +160,9 @@ def affine(
         b = bias if isinstance(bias, ExactArray) else ExactArray.of(bias)
     if b.shape != (w.shape[0],):
         raise ValueError(f"bias of shape {b.shape} does not fit a weight of shape {w.shape}")
+    values = rational_values(argument)
+    if values is not None:
+        return constant(_affine_values(w, values, b))
     return Expression(Op.AFFINE, (argument,), w.shape[0], constants=(w, b))
 
 
@@ -291,9 +295,10 @@ def apply(op: Op, a: Operand) -> Expression:
         raise ValueError(f"{op.value} is not a function of one argument")
     x = _node(a)
     values = rational_values(x)
-    known = _KNOWN_AT_ZERO.get(op)
-    if values is not None and known is not None and not any(values):
-        return constant([known] * x.size)
+    if values is not None:
+        images = [_rational_image(op, v) for v in values]
+        if None not in images:
+            return constant(images)
     return Expression(op, (x,), x.size)
 
 
@@ -452,6 +457,38 @@ def _is_value(node: Expression, value: int) -> bool:
 def _is_total(node: Expression) -> bool:
     """Whether the node is defined everywhere, so that 0 times it is 0."""
     return all(n.op not in (Op.DIV, Op.LOG, Op.SQRT, Op.TAN) for n in topological([node]))
+
+
+def _affine_values(w: ExactArray, values: list[Fraction], b: ExactArray) -> ExactArray:
+    """W a + b of a constant a, exactly."""
+    if not any(values):
+        return b
+    entries, columns = w.rationals(), w.shape[1]
+    rows = (entries[i * columns : (i + 1) * columns] for i in range(w.shape[0]))
+    return ExactArray.from_rationals(
+        [
+            sum((p * q for p, q in zip(row, values, strict=True) if q), offset)
+            for row, offset in zip(rows, b.rationals(), strict=True)
+        ],
+        (w.shape[0],),
+    )
+
+
+def _rational_image(op: Op, value: Fraction) -> Fraction | None:
+    """The value of a function where it is plainly rational, else None."""
+    if not value:
+        return _KNOWN_AT_ZERO.get(op)
+    if op is Op.LOG and value == 1:
+        return Fraction(0)
+    if op is Op.RELU:
+        return max(value, Fraction(0))
+    if op is Op.STEP:
+        return Fraction(1 if value > 0 else 0)
+    if op is Op.SQRT and value > 0:
+        above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
+        root = Fraction(above, below)
+        return root if root * root == value else None
+    return None
 
 
 def _piece(stacked: Expression, index: int) -> tuple[Expression, int]:

@@ -1,0 +1,146 @@
+"""Whether a system is what it says: its equilibrium is one, its costs are positive.
+
+Exact evaluation comes first; where a value does not fold to a rational (sin(1/2), a square root),
+a ball of 256 bits decides. A ball around 0 of radius below 1e−30 is accepted here: that the
+equilibrium is *exactly* one is proved elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from systems import expression as ex
+from systems.constants import is_zero_or_tiny, rational_or_ball, shown
+from systems.differentiate import gradient
+from systems.dynamics import ControlAffineSystem
+from systems.errors import InputError
+from systems.evaluate import function
+from systems.quadratic import is_positive_definite, is_symmetric
+
+Where = Callable[[str, str], str]
+"""(table, key) → the place to name in a message, such as "motor.toml:14: [domain] theta"."""
+
+
+def equilibrium_values(system: ControlAffineSystem) -> list[Fraction | arb]:
+    """f(x*) + g(x*) u*, entry by entry: rationals where they fold, else balls."""
+    there = {system.state: ex.constant(list(system.equilibrium))}
+    values: list[Fraction | arb] = []
+    for i in range(system.state_dimension):
+        entry = ex.substitute(system.drift[i], there)
+        for column, u in zip(system.input_columns, system.equilibrium_input, strict=True):
+            if u:
+                entry = entry + u * ex.substitute(column[i], there)
+        values.append(rational_or_ball(entry))
+    return values
+
+
+def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
+    """Raises InputError, with the values of f(x*, u*), unless they vanish."""
+    try:
+        values = equilibrium_values(system)
+    except (ZeroDivisionError, ValueError):
+        raise InputError(
+            f"{where('equilibrium', '')}: the dynamics are not defined at the equilibrium "
+            f"x* = {_vector(system.equilibrium)} (a division by zero)"
+        ) from None
+    if all(is_zero_or_tiny(v) for v in values):
+        return
+    at = f"x* = {_vector(system.equilibrium)}"
+    if system.input_dimension:
+        at += f", u* = {_vector(system.equilibrium_input)}"
+    raise InputError(
+        f"{where('equilibrium', '')}: not an equilibrium: f(x*, u*) = "
+        f"({', '.join(shown(v) for v in values)}) at {at}; choose x* and u* with f(x*, u*) = 0"
+    )
+
+
+def check_input_cost(system: ControlAffineSystem, where: Where) -> None:
+    """Raises InputError unless R is symmetric and positive definite (decided exactly)."""
+    place = where("cost", "R")
+    if not is_symmetric(system.input_cost):
+        raise InputError(f"{place}: R is not symmetric; make R[i][j] equal to R[j][i]")
+    if not is_positive_definite(system.input_cost):
+        raise InputError(f"{place}: R is not positive definite; every input needs a positive cost")
+
+
+def check_state_cost(system: ControlAffineSystem, where: Where) -> None:
+    """Raises InputError unless Q(x*) = 0 and Q is positive away from x*.
+
+    Decided exactly where Q is quadratic; otherwise by its values at sampled points.
+    """
+    place = where("cost", "Q")
+    there = {system.state: ex.constant(list(system.equilibrium))}
+    try:
+        value = rational_or_ball(ex.substitute(system.state_cost, there))
+    except (ZeroDivisionError, ValueError):
+        raise InputError(f"{place}: Q is not defined at the equilibrium") from None
+    if not is_zero_or_tiny(value):
+        raise InputError(
+            f"{place}: Q(x*) = {shown(value)} at the equilibrium; it must be 0 there, so write it "
+            "with x - x*"
+        )
+    quadratic = _constant_hessian(system)
+    if quadratic is None:
+        _check_samples(system, place)
+    elif not is_positive_definite(quadratic):
+        raise InputError(
+            f"{place}: Q is not positive definite; it must be positive for every x other than x*"
+        )
+
+
+def _constant_hessian(system: ControlAffineSystem) -> list[list[Fraction]] | None:
+    """The Hessian of a quadratic Q, where it and the slope at x* are plain rationals."""
+    there = {system.state: ex.constant(list(system.equilibrium))}
+    try:
+        slope = gradient(system.state_cost, system.state)
+        rows = [gradient(slope[i], system.state) for i in range(system.state_dimension)]
+        if any(ex.variables(row) for row in rows):
+            return None
+        flat = [ex.rational_values(ex.substitute(row, there)) for row in rows]
+        first = ex.rational_values(ex.substitute(slope, there))
+    except (ValueError, ZeroDivisionError):
+        return None
+    if first is None or any(first):
+        return None
+    return None if any(row is None for row in flat) else [row for row in flat if row is not None]
+
+
+def _check_samples(system: ControlAffineSystem, place: str) -> None:
+    points = _sample_points(system)
+    values = function(system.state_cost, system.state)(points)[0][:, 0]
+    bad = np.flatnonzero(~(values > 0))
+    if bad.size:
+        i = int(bad[0])
+        raise InputError(
+            f"{place}: Q = {values[i]:.6g} at x = {_vector(points[i])}; it must be positive in "
+            "the whole domain except at the equilibrium"
+        )
+
+
+def _sample_points(system: ControlAffineSystem) -> NDArray[np.float64]:
+    """Points of the domain away from x*: random ones, and a lattice of face directions."""
+    generator = np.random.default_rng(0)
+    n = system.state_dimension
+    centre = np.array([float(v) for v in system.equilibrium])
+    low, high = system.domain.outer()
+    scale = np.minimum(centre - low, high - centre)
+    patterns = [np.eye(n), -np.eye(n)]
+    for i, j in itertools.combinations(range(min(n, 12)), 2):
+        for sign in (1.0, -1.0):
+            pair = np.zeros((1, n))
+            pair[0, i], pair[0, j] = 1.0, sign
+            patterns.extend((pair, -pair))
+    directions = np.vstack([*patterns, generator.normal(size=(200, n))])
+    directions /= np.abs(directions).max(axis=1, keepdims=True)
+    rays = [centre + t * scale * directions for t in (0.9, 0.5, 0.1, 0.01)]
+    return np.vstack([*rays, system.domain.sample(1000, generator)])
+
+
+def _vector(values: Iterable[Fraction | float]) -> str:
+    return "(" + ", ".join(f"{float(v):.6g}" for v in values) + ")"

@@ -1,0 +1,247 @@
+"""A system as written down, and how it becomes one: names, equations, domain, costs, limits."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeGuard
+
+from systems import expression as ex
+from systems.affine_split import split_affine
+from systems.box import Box
+from systems.checks import Where, check_equilibrium, check_input_cost, check_state_cost
+from systems.dynamics import ControlAffineSystem, Matrix
+from systems.errors import InputError
+from systems.expression import Expression
+from systems.formulas import RESERVED, did_you_mean
+from systems.quadratic import diagonal, is_symmetric, quadratic_form
+from systems.values import Value, formula, rational
+
+if TYPE_CHECKING:
+    import sympy
+
+Formula = object
+"""Text, a number, an :class:`Expression` or a sympy expression."""
+
+Cost = object
+"""A number, text, a sequence (the diagonal), or a sequence of rows (the matrix)."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A system as written, before anything is understood.
+
+    ``states`` and ``inputs`` map names to units; ``equations`` maps each state to ẋ's right-hand
+    side in x and u. ``equilibrium`` is 0 where it is silent. ``symbols`` names sympy's symbols.
+    """
+
+    name: str
+    states: Mapping[str, str]
+    inputs: Mapping[str, str]
+    equations: Mapping[str, Formula]
+    domain: Mapping[str, Sequence[Value]]
+    state_cost: Cost
+    input_cost: Cost = 1
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameter_units: Mapping[str, str] = field(default_factory=dict)
+    equilibrium: Mapping[str, Value] = field(default_factory=dict)
+    input_limits: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    description: str = ""
+    symbols: Mapping[str, sympy.Expr] = field(default_factory=dict)
+
+
+def build_system(described: Description, where: Where) -> ControlAffineSystem:
+    """The system that a description denotes, with every check made.
+
+    Raises InputError, whose message begins with ``where(table, key)``.
+    """
+    return _Builder(described, where).system()
+
+
+class _Builder:
+    """One description on its way to a system."""
+
+    def __init__(self, described: Description, where: Where) -> None:
+        self._described = described
+        self._where = where
+        self._check_names()
+        self._constants: dict[str, Expression] = {}
+        for key, value in described.parameters.items():
+            place = where("parameters", key)
+            self._constants[key] = formula(value, self._constants, place)
+        self._state = ex.variable("x", len(described.states))
+        self._input = ex.variable("u", len(described.inputs)) if described.inputs else None
+        self._names = dict(self._constants)
+        self._names.update((s, self._state[i]) for i, s in enumerate(described.states))
+        if self._input is not None:
+            self._names.update((s, self._input[j]) for j, s in enumerate(described.inputs))
+
+    def system(self) -> ControlAffineSystem:
+        told, where = self._described, self._where
+        at = self._equilibrium()
+        x_star, u_star = at[: len(told.states)], at[len(told.states) :]
+        drift, columns = self._dynamics()
+        domain = self._intervals("domain", told.states, told.domain, x_star)
+        limits = None
+        if told.input_limits:
+            limits = self._intervals("input_limits", told.inputs, told.input_limits, u_star)
+        system = ControlAffineSystem(
+            name=told.name,
+            state=self._state,
+            drift=drift,
+            input_columns=columns,
+            domain=domain,
+            equilibrium=x_star,
+            equilibrium_input=u_star,
+            state_cost=self._state_cost(x_star),
+            input_cost=self._matrix("R", told.input_cost, len(told.inputs)),
+            input_limits=limits,
+            state_names=tuple(told.states),
+            input_names=tuple(told.inputs),
+            state_units=tuple(told.states.values()),
+            input_units=tuple(told.inputs.values()),
+            description=told.description,
+            parameters=self._rational_parameters(),
+            parameter_units={k: v for k, v in told.parameter_units.items() if v},
+        )
+        check_equilibrium(system, where)
+        check_input_cost(system, where)
+        check_state_cost(system, where)
+        return system
+
+    def _check_names(self) -> None:
+        told, where = self._described, self._where
+        if not told.states:
+            raise InputError(f"{where('states', '')}: a system needs at least one state")
+        seen: dict[str, str] = {}
+        for table in ("states", "inputs", "parameters"):
+            for name in getattr(told, table):
+                place = where(table, name)
+                if not name.isidentifier():
+                    raise InputError(
+                        f"{place}: {name!r} is not a name; use letters, digits and underscores"
+                    )
+                if keyword.iskeyword(name) or name in RESERVED:
+                    raise InputError(
+                        f"{place}: {name!r} already has a meaning in formulas; write {name}_"
+                    )
+                if name in seen:
+                    raise InputError(
+                        f"{place}: {name!r} is already one of the {seen[name]}; rename one of them"
+                    )
+                seen[name] = table
+
+    def _rational_parameters(self) -> dict[str, Fraction]:
+        values = ((k, ex.rational_values(v)) for k, v in self._constants.items())
+        return {k: v[0] for k, v in values if v is not None}
+
+    def _equilibrium(self) -> tuple[Fraction, ...]:
+        told, where = self._described, self._where
+        known = [*told.states, *told.inputs]
+        self._refuse_unknown("equilibrium", told.equilibrium, known, "state or input")
+        return tuple(
+            rational(told.equilibrium.get(k, 0), self._constants, where("equilibrium", k))
+            for k in known
+        )
+
+    def _dynamics(self) -> tuple[Expression, tuple[Expression, ...]]:
+        told, where = self._described, self._where
+        self._refuse_unknown("dynamics", told.equations, told.states, "state")
+        rows: list[Expression] = []
+        columns: list[list[Expression]] = [[] for _ in told.inputs]
+        for state in told.states:
+            place = where("dynamics", state)
+            if state not in told.equations:
+                raise InputError(
+                    f"{where('dynamics', '')}: no equation for the state {state!r}; "
+                    f'add {state}_dot = "…"'
+                )
+            whole = formula(told.equations[state], self._names, place, told.symbols)
+            try:
+                drift, effects = split_affine(whole, self._input)
+            except InputError as error:
+                raise InputError(f"{place}: {error}") from None
+            rows.append(drift)
+            for j, column in enumerate(columns):
+                column.append(effects.get(j, ex.constant(0)))
+        return ex.stack(rows), tuple(ex.stack(c) for c in columns)
+
+    def _intervals(
+        self,
+        table: str,
+        names: Iterable[str],
+        intervals: Mapping[str, Sequence[Value]],
+        inside: Sequence[Fraction],
+    ) -> Box:
+        kind = "state" if table == "domain" else "input"
+        self._refuse_unknown(table, intervals, names, kind)
+        pairs = []
+        for name, point in zip(names, inside, strict=True):
+            place = self._where(table, name)
+            if name not in intervals:
+                raise InputError(
+                    f"{self._where(table, '')}: nothing for the {kind} {name!r}; "
+                    f"add {name} = [lower, upper]"
+                )
+            ends = intervals[name]
+            if isinstance(ends, str) or len(ends) != 2:
+                raise InputError(f"{place}: give two ends, [lower, upper]")
+            low, high = (rational(end, self._constants, place) for end in ends)
+            if not low < high:
+                raise InputError(
+                    f"{place}: [{float(low):g}, {float(high):g}] is empty; the lower end comes "
+                    "first and is smaller"
+                )
+            if not low < point < high:
+                raise InputError(
+                    f"{place}: the equilibrium {float(point):g} is not inside "
+                    f"[{float(low):g}, {float(high):g}]; widen the interval or move the equilibrium"
+                )
+            pairs.append((low, high))
+        return Box.of(pairs)
+
+    def _state_cost(self, x_star: tuple[Fraction, ...]) -> Expression:
+        told, place = self._described, self._where("cost", "Q")
+        cost, n = told.state_cost, len(told.states)
+        if _is_number(cost) or _is_list(cost):
+            matrix = self._matrix("Q", cost, n)
+            if not is_symmetric(matrix):
+                raise InputError(f"{place}: Q is not symmetric; make Q[i][j] equal to Q[j][i]")
+            return quadratic_form(matrix, self._state, x_star)
+        names = {k: v for k, v in self._names.items() if k not in told.inputs}
+        return formula(cost, names, place, told.symbols)
+
+    def _matrix(self, key: str, cost: Cost, size: int) -> Matrix:
+        place = self._where("cost", key)
+        if not _is_list(cost):
+            return diagonal([rational(cost, self._constants, place)] * size)
+        if len(cost) != size:
+            raise InputError(f"{place}: {key} has {len(cost)} rows or entries, {size} are wanted")
+        rows = [row for row in cost if _is_list(row)]
+        if not rows:
+            return diagonal([rational(v, self._constants, place) for v in cost])
+        if len(rows) != size or any(len(row) != size for row in rows):
+            raise InputError(f"{place}: {key} needs {size} rows of {size} numbers each")
+        return tuple(tuple(rational(v, self._constants, place) for v in row) for row in rows)
+
+    def _refuse_unknown(
+        self, table: str, given: Iterable[str], known: Iterable[str], kind: str
+    ) -> None:
+        known = list(known)
+        for name in given:
+            if name not in known:
+                raise InputError(
+                    f"{self._where(table, name)}: there is no {kind} {name!r}"
+                    f"{did_you_mean(name, known)}"
+                )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Fraction | Decimal)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,0 +1,235 @@
+"""Formulas as text: our own whitelist over Python's syntax tree. Nothing is ever evaluated.
+
+The text is parsed to a tree and walked; every node that is not named here is refused. A literal
+``0.15`` is the rational 3/20, read from the source text and not from the float.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable, Mapping
+
+from systems import expression as ex
+from systems.errors import InputError
+from systems.expression import Expression
+from systems.formulas import (
+    FUNCTIONS,
+    RESERVED,
+    bounded,
+    constant_value,
+    did_you_mean,
+    number_from_text,
+    raise_to,
+)
+
+MAX_LENGTH = 10_000
+"""Characters in one formula."""
+
+
+def parse_expression(text: str, names: Mapping[str, Expression], *, where: str) -> Expression:
+    """The scalar expression that ``text`` denotes, with ``names`` for its free names.
+
+    Allowed: numbers, ``pi``, the given names, ``+ - * / **``, parentheses, and the functions of
+    :data:`systems.formulas.FUNCTIONS`. Powers are integers or halves.
+
+    Raises InputError, one line that begins with ``where`` and tells the column.
+    """
+    flat = text.replace("\r", " ").replace("\n", " ").replace("\t", " ")
+    stripped = flat.strip()
+    indent = len(flat) - len(flat.lstrip())
+    try:
+        return _Walk(stripped, names).build(_syntax_tree(stripped))
+    except _FormulaError as fault:
+        place = f"{where}, column {fault.column + indent + 1}"
+        raise InputError(f"{place}: {fault.message}") from None
+
+
+class _FormulaError(Exception):
+    """What is wrong, and at which character of the text (from 0)."""
+
+    def __init__(self, column: int, message: str) -> None:
+        super().__init__(message)
+        self.column = column
+        self.message = message
+
+
+def _syntax_tree(text: str) -> ast.expr:
+    if not text:
+        raise _FormulaError(0, "the formula is empty; write 0 for zero")
+    if len(text) > MAX_LENGTH:
+        raise _FormulaError(MAX_LENGTH, f"the formula is longer than {MAX_LENGTH} characters")
+    for mark, hint in _FORBIDDEN.items():
+        if mark in text:
+            raise _FormulaError(text.index(mark), hint)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tokeniser warns about what is refused below
+            return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise _FormulaError(max((error.offset or 1) - 1, 0), _syntax_hint(text, error)) from None
+    except (MemoryError, RecursionError):
+        raise _FormulaError(0, "the formula is nested too deeply; split it up") from None
+    except ValueError as error:
+        raise _FormulaError(0, f"the formula cannot be read: {error}") from None
+
+
+_FORBIDDEN = {
+    "#": "'#' has no meaning in a formula; put comments on a line of their own",
+    "\0": "the formula contains a null character",
+    '"': "quotation marks have no meaning in a formula",
+    "'": "quotation marks have no meaning in a formula; name a derivative x_dot, not x'",
+    "\\": "a backslash has no meaning in a formula",
+}
+
+
+def _syntax_hint(text: str, error: SyntaxError) -> str:
+    message = str(error.msg or "invalid syntax")
+    if "decimal literal" in message:
+        return "a number runs into a name; write 2*x, not 2x"
+    if "=" in text:
+        return "'=' has no place in a formula; give only the right-hand side"
+    if "nested" in message:
+        return "the formula is nested too deeply; split it up"
+    if "|" in text:
+        return "'|' has no meaning in a formula; write abs(x) for an absolute value"
+    if "digits" in message:
+        return "the formula contains a number with too many digits"
+    return f"not a formula ({message}); write for example -x1 + 2*sin(x2)"
+
+
+class _Walk:
+    """One formula on its way from syntax tree to expression."""
+
+    def __init__(self, text: str, names: Mapping[str, Expression]) -> None:
+        self._text = text
+        self._names = names
+
+    def build(self, root: ast.expr) -> Expression:
+        """Operands before their users, without recursion: long sums are deep trees."""
+        done: dict[int, Expression] = {}
+        pending = [(root, False)]
+        while pending:
+            node, ready = pending.pop()
+            if ready:
+                operands = [done[id(a)] for a in self._operands(node)]
+                done[id(node)] = self._combine(node, operands)
+            else:
+                pending.append((node, True))
+                pending.extend((a, False) for a in reversed(self._operands(node)))
+        return done[id(root)]
+
+    def _operands(self, node: ast.expr) -> list[ast.expr]:
+        match node:
+            case ast.Constant() | ast.Name():
+                return []
+            case ast.UnaryOp(op=ast.UAdd() | ast.USub()):
+                return [node.operand]
+            case ast.BinOp() if type(node.op) in _ARITHMETIC or isinstance(node.op, ast.Pow):
+                return [node.left, node.right]
+            case ast.BinOp():
+                hint = _OPERATOR_HINTS.get(type(node.op), "only + - * / ** are operators here")
+                raise self._fault(node.left, hint, at_end=True)
+            case ast.Call():
+                return self._arguments(node)
+        hint = _NODE_HINTS.get(type(node), "only numbers, names, + - * / ** and functions are")
+        raise self._fault(node, hint)
+
+    def _arguments(self, node: ast.Call) -> list[ast.expr]:
+        if isinstance(node.func, ast.Attribute):
+            raise self._fault(node.func, f"write {node.func.attr}(…), without anything before it")
+        if not isinstance(node.func, ast.Name):
+            raise self._fault(node, "only named functions can be called; to multiply, write *")
+        name = node.func.id
+        function = FUNCTIONS.get(name)
+        if function is None:
+            if name in self._names or name == "pi":
+                hint = f"{name!r} is a quantity, not a function; to multiply, write {name}*(…)"
+                raise self._fault(node, hint)
+            raise self._fault(node, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+        starred = any(isinstance(a, ast.Starred) for a in node.args)
+        if node.keywords or starred or not function.takes(len(node.args)):
+            raise self._fault(node, f"{name} is used as {function.usage}")
+        return node.args
+
+    def _combine(self, node: ast.expr, operands: list[Expression]) -> Expression:
+        try:
+            match node:
+                case ast.Constant():
+                    return self._number(node)
+                case ast.Name():
+                    return self._name(node)
+                case ast.UnaryOp():
+                    return operands[0] if isinstance(node.op, ast.UAdd) else -operands[0]
+                case ast.BinOp(op=ast.Pow()):
+                    return self._power(node, *operands)
+                case ast.BinOp():
+                    builder = _ARITHMETIC[type(node.op)]
+                    return bounded(lambda: builder(*operands))
+                case ast.Call(func=ast.Name(id=name)):
+                    return bounded(lambda: FUNCTIONS[name].build(*operands))
+        except InputError as error:
+            raise self._fault(node, str(error)) from None
+        raise self._fault(node, "not allowed here")
+
+    def _number(self, node: ast.Constant) -> Expression:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._fault(node, f"{value!r} is not a real number")
+        source = ast.get_source_segment(self._text, node) or ""
+        if isinstance(value, int) and not source[:2].lower().startswith(("0x", "0b", "0o")):
+            return ex.constant(number_from_text(source))
+        if isinstance(value, int):
+            raise self._fault(node, f"write the number {source[:12]} in decimals")
+        return ex.constant(number_from_text(source))
+
+    def _name(self, node: ast.Name) -> Expression:
+        if node.id in self._names:
+            return self._names[node.id]
+        if node.id == "pi":
+            return ex.pi()
+        if node.id in FUNCTIONS:
+            hint = f"{node.id} is a function and is used as {FUNCTIONS[node.id].usage}"
+            raise self._fault(node, hint)
+        hint = did_you_mean(node.id, self._names, also=RESERVED)
+        raise self._fault(node, f"unknown name {node.id!r}{hint}")
+
+    def _power(self, node: ast.BinOp, base: Expression, exponent: Expression) -> Expression:
+        value = constant_value(exponent)
+        if value is None:
+            hint = "the exponent must be a number; for a varying power write exp(b*log(a))"
+            raise self._fault(node.right, hint)
+        return raise_to(base, value)
+
+    def _fault(self, node: ast.expr, message: str, *, at_end: bool = False) -> _FormulaError:
+        # The tree counts UTF-8 bytes; people count characters.
+        offset = node.end_col_offset if at_end else node.col_offset
+        column = len(self._text.encode()[: offset or 0].decode(errors="ignore"))
+        return _FormulaError(column, message)
+
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[Expression, Expression], Expression]] = {
+    ast.Add: ex.add,
+    ast.Sub: ex.subtract,
+    ast.Mult: ex.multiply,
+    ast.Div: ex.divide,
+}
+
+_OPERATOR_HINTS: dict[type[ast.operator], str] = {
+    ast.BitXor: "'^' is not a power here; write ** (x**2)",
+    ast.FloorDiv: "'//' is not allowed; write / for a quotient",
+    ast.Mod: "'%' is not allowed: the remainder is not continuous",
+    ast.MatMult: "'@' is not allowed; write sums and products out",
+    ast.BitOr: "'|' has no meaning in a formula; write abs(x) for an absolute value",
+}
+
+_NODE_HINTS: dict[type[ast.expr], str] = {
+    ast.Attribute: "a dot has no meaning here; write plain names such as sin or x1",
+    ast.Compare: "comparisons are not allowed; write min, max, abs, clip or relu",
+    ast.IfExp: "'if' is not allowed; write min, max, abs, clip or relu",
+    ast.BoolOp: "'and' and 'or' are not allowed; write min or max",
+    ast.Subscript: "brackets have no meaning here; give every component its own name, x1, x2, …",
+    ast.List: "a list is not allowed; a formula is one number",
+    ast.Tuple: "a comma is not allowed here; write decimals with a point, 0.15",
+    ast.Lambda: "'lambda' is not allowed; call the quantity lam or lambda_",
+}

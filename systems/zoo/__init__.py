@@ -1,0 +1,83 @@
+"""Benchmark systems by name. Nothing is built before it is asked for.
+
+``zoo.system("pendulum")`` or ``zoo.pendulum()``; ``zoo.names()`` lists them, ``zoo.ENTRIES`` holds
+what is known of each (verification constants, V*, an initial gain).
+"""
+
+from __future__ import annotations
+
+from systems.dynamics import ControlAffineSystem
+from systems.errors import InputError
+from systems.formulas import did_you_mean
+from systems.zoo import bounded, policy_iteration
+from systems.zoo.bounded import (
+    cartpole_bounded,
+    double_integrator,
+    path_tracking,
+    pendulum_bounded,
+    quadrotor_2d_bounded,
+    van_der_pol,
+    van_der_pol_reversed,
+)
+from systems.zoo.entry import Entry, VerificationConstants
+from systems.zoo.policy_iteration import (
+    bilinear,
+    cartpole,
+    lorenz,
+    pendulum,
+    quadrotor_2d,
+    quadrotor_3d,
+    synthetic,
+)
+
+ENTRIES: dict[str, Entry] = {e.name: e for e in (*policy_iteration.ENTRIES, *bounded.ENTRIES)}
+
+ALIASES = {
+    "van-der-pol-reversed": "van-der-pol-reversed-1",
+    "pendulum-bounded": "pendulum-bounded-6",
+    "path-tracking": "path-tracking-0.84",
+}
+"""Shorter names of the first of several variants."""
+
+
+def names() -> list[str]:
+    """The names of all systems."""
+    return list(ENTRIES)
+
+
+def entry(name: str) -> Entry:
+    """What is known of one system. Raises InputError for an unknown name."""
+    known = ENTRIES.get(ALIASES.get(name, name))
+    if known is None:
+        raise InputError(f"unknown system {name!r}{did_you_mean(name, ENTRIES, also=ALIASES)}")
+    return known
+
+
+def system(name: str) -> ControlAffineSystem:
+    """One system, newly built. Raises InputError for an unknown name."""
+    return entry(name).build()
+
+
+__all__ = [
+    "ALIASES",
+    "ENTRIES",
+    "Entry",
+    "VerificationConstants",
+    "bilinear",
+    "cartpole",
+    "cartpole_bounded",
+    "double_integrator",
+    "entry",
+    "lorenz",
+    "names",
+    "path_tracking",
+    "pendulum",
+    "pendulum_bounded",
+    "quadrotor_2d",
+    "quadrotor_2d_bounded",
+    "quadrotor_3d",
+    "synthetic",
+    "system",
+    "van_der_pol",
+    "van_der_pol_reversed",
+]
