@@ -1,0 +1,45 @@
+"""What is controlled: expressions, systems, the zoo, and the reader of users' own systems."""
+
+from __future__ import annotations
+
+from systems import zoo
+from systems.box import Box
+from systems.build import system_from_sympy, system_from_text
+from systems.differentiate import gradient, jacobian
+from systems.dynamics import ClosedLoop, ControlAffineSystem, linear_control
+from systems.errors import InputError
+from systems.exact import ExactArray, exact
+from systems.expression import Expression, Op, substitute, variable
+from systems.from_sympy import from_sympy
+from systems.linearize import linearize
+from systems.parser import parse_expression
+from systems.reader import read_system
+from systems.simulate import Simulation, simulate
+from systems.tape import Tape, compile_tape
+
+__all__ = [
+    "Box",
+    "ClosedLoop",
+    "ControlAffineSystem",
+    "ExactArray",
+    "Expression",
+    "InputError",
+    "Op",
+    "Simulation",
+    "Tape",
+    "compile_tape",
+    "exact",
+    "from_sympy",
+    "gradient",
+    "jacobian",
+    "linear_control",
+    "linearize",
+    "parse_expression",
+    "read_system",
+    "simulate",
+    "substitute",
+    "system_from_sympy",
+    "system_from_text",
+    "variable",
+    "zoo",
+]

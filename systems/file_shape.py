@@ -1,0 +1,152 @@
+"""The shape of a system file: which tables and keys there are, and what kind of value each takes.
+
+Only the shape is settled here; what formulas and numbers mean is :mod:`systems.description`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from systems.values import Value
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter's value, and its unit where the file gives one."""
+
+    value: Value
+    unit: str = ""
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, int | Decimal | str) and not isinstance(value, bool)
+
+
+def _value(value: object) -> object:
+    if not _is_value(value):
+        raise ValueError(f'give a number or text such as "m*g/2", not {_kind(value)}')
+    return value
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"give text in quotation marks, not {_kind(value)}")
+    return value
+
+
+def _equation(value: object) -> object:
+    if not _is_value(value):
+        raise ValueError(f'give the right-hand side as text, such as "-x1 + u", not {_kind(value)}')
+    return value if isinstance(value, str) else str(value)
+
+
+def _interval(value: object) -> object:
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_value, value)):
+        raise ValueError(f"give two ends, [lower, upper], not {_kind(value)}")
+    return value
+
+
+def _names(value: object) -> object:
+    """Names with units, or names alone."""
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        twice = next((v for i, v in enumerate(value) if v in value[:i]), None)
+        if twice is not None:
+            raise ValueError(f"the name {twice!r} is given twice")
+        return dict.fromkeys(value, "")
+    if isinstance(value, dict):
+        for name, unit in value.items():
+            if not isinstance(unit, str):
+                raise ValueError(f'give the unit of {name} as text, such as {name} = "rad"')
+        return value
+    raise ValueError(f'give names with units, such as theta = "rad", not {_kind(value)}')
+
+
+def _parameter(value: object) -> object:
+    if _is_value(value):
+        return Parameter(value)  # type: ignore[arg-type]
+    if (
+        isinstance(value, dict)
+        and set(value) <= {"value", "unit"}
+        and _is_value(value.get("value"))
+    ):
+        unit = value.get("unit", "")
+        if isinstance(unit, str):
+            return Parameter(value["value"], unit)
+    raise ValueError('give a number, or { value = 0.15, unit = "kg" }')
+
+
+def _cost(value: object) -> object:
+    rows = value if isinstance(value, list) else [value]
+    entries = [v for row in rows for v in (row if isinstance(row, list) else [row])]
+    if not entries or not all(map(_is_value, entries)):
+        raise ValueError("give a number, a list (the diagonal), a list of rows, or text")
+    return value
+
+
+def _input_cost(value: object) -> object:
+    if isinstance(value, str):
+        # Text for R would look like a formula of the states.
+        raise ValueError("give R as a number, a list (the diagonal) or a list of rows")
+    return _cost(value)
+
+
+def _kind(value: object) -> str:
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
+        (bool, "a truth value"),
+        (str, "text"),
+        ((int, Decimal), "a number"),
+        (list, "a list" if not isinstance(value, list) else f"a list of {len(value)}"),
+        (dict, "a table"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), type(value).__name__)
+
+
+def _checked(check: Callable[[object], object]) -> BeforeValidator:
+    return BeforeValidator(check)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class SystemTable(_Table):
+    """[system]"""
+
+    name: Annotated[str, _checked(_text)]
+    description: Annotated[str, _checked(_text)] = ""
+
+
+class CostTable(_Table):
+    """[cost]"""
+
+    Q: Annotated[Any, _checked(_cost)]
+    R: Annotated[Any, _checked(_input_cost)] = None
+
+
+class SystemFile(_Table):
+    """A whole system file."""
+
+    system: SystemTable
+    states: Annotated[dict[str, str], _checked(_names)]
+    inputs: Annotated[dict[str, str], _checked(_names)] = {}
+    parameters: dict[str, Annotated[Parameter, _checked(_parameter)]] = {}
+    dynamics: dict[str, Annotated[str, _checked(_equation)]]
+    domain: dict[str, Annotated[list[Any], _checked(_interval)]]
+    equilibrium: dict[str, Annotated[Any, _checked(_value)]] = {}
+    cost: CostTable
+    input_limits: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
+
+
+EXAMPLES = {
+    "system": 'name = "my-system"',
+    "states": 'theta = "rad"',
+    "dynamics": 'theta_dot = "omega"',
+    "domain": "theta = [-1, 1]",
+    "cost": "Q = [1, 1]",
+}
+"""A line that would be right in each of the tables that a file must have."""
