@@ -75,7 +75,7 @@ def number_from_text(text: str) -> Fraction:
     try:
         decimal = Decimal(text)
     except InvalidOperation:
-        raise InputError(f"{text!r} is not a number") from None
+        raise InputError(f"{text!r} is not a number of ordinary size") from None
     if not decimal.is_finite():
         raise InputError(f"{text} is not a finite number")
     if decimal and abs(decimal.adjusted()) > _MAX_DECIMAL_EXPONENT:

@@ -39,7 +39,8 @@ def parse_expression(text: str, names: Mapping[str, Expression], *, where: str) 
     stripped = flat.strip()
     indent = len(flat) - len(flat.lstrip())
     try:
-        return _Walk(stripped, names).build(_syntax_tree(stripped))
+        tree = _syntax_tree(stripped)
+        return _Walk(stripped, names).build(tree)
     except _FormulaError as fault:
         place = f"{where}, column {fault.column + indent + 1}"
         raise InputError(f"{place}: {fault.message}") from None
@@ -102,7 +103,7 @@ class _Walk:
     """One formula on its way from syntax tree to expression."""
 
     def __init__(self, text: str, names: Mapping[str, Expression]) -> None:
-        self._text = text
+        self._bytes = text.encode()  # the tree counts UTF-8 bytes
         self._names = names
 
     def build(self, root: ast.expr) -> Expression:
@@ -176,7 +177,7 @@ class _Walk:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._fault(node, f"{value!r} is not a real number")
-        source = ast.get_source_segment(self._text, node) or ""
+        source = self._bytes[node.col_offset : node.end_col_offset].decode()
         if isinstance(value, int) and not source[:2].lower().startswith(("0x", "0b", "0o")):
             return ex.constant(number_from_text(source))
         if isinstance(value, int):
@@ -202,9 +203,8 @@ class _Walk:
         return raise_to(base, value)
 
     def _fault(self, node: ast.expr, message: str, *, at_end: bool = False) -> _FormulaError:
-        # The tree counts UTF-8 bytes; people count characters.
         offset = node.end_col_offset if at_end else node.col_offset
-        column = len(self._text.encode()[: offset or 0].decode(errors="ignore"))
+        column = len(self._bytes[: offset or 0].decode(errors="ignore"))
         return _FormulaError(column, message)
 
 
