@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 class SplitTree:
     """A forest of binary splits, one tree for each root box of the condition.
 
-    Node i < number of roots is root i. For an inner node, ``axis[i]`` ≥ 0 is the coordinate that
-    is cut at ``cut[i]``, and ``child[i]`` is the node of the lower part, ``child[i] + 1`` that of
-    the upper. For a leaf, ``axis[i]`` = −1 and ``reason[i]`` is the index of the constraint that
-    cannot be satisfied on its box. A tree covers its root by construction; boxes are recomputed
-    from the roots and the cuts, never stored.
+    Node i < ``roots`` is root i. For an inner node, ``axis[i]`` ≥ 0 is the coordinate that is cut
+    at ``cut[i]``, ``child[i]`` is the node of the lower part and ``child[i] + 1`` that of the upper.
+    For a leaf, ``axis[i]`` = −1 and ``reason[i]`` says why no point of its box satisfies all J
+    constraints h_j ≥ 0 of the violation: j < J where h_j < 0 on the box, and J + i·J + j where
+    h_j + weight[i] · h_i < 0 on it, with weight ≥ 0. A tree covers its root by construction; boxes
+    are recomputed from the roots (rounded outwards to float64) and the cuts, never stored.
     """
 
     roots: int
     axis: NDArray[np.int8]
     cut: NDArray[np.float64]
     child: NDArray[np.int64]
-    reason: NDArray[np.int8]
+    reason: NDArray[np.int16]
+    weight: NDArray[np.float64]
 
     @property
     def leaves(self) -> int:
@@ -32,3 +34,78 @@ class SplitTree:
     @property
     def nodes(self) -> int:
         return len(self.axis)
+
+    def boxes(
+        self, root_lower: NDArray[np.float64], root_upper: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends of the box of every node, (nodes, n) each, from those of the roots.
+
+        Parents precede their children, so one pass suffices.
+        """
+        n = root_lower.shape[1]
+        lower, upper = np.empty((self.nodes, n)), np.empty((self.nodes, n))
+        lower[: self.roots], upper[: self.roots] = root_lower, root_upper
+        for i in np.flatnonzero(self.axis >= 0).tolist():
+            a, c = int(self.axis[i]), int(self.child[i])
+            lower[c], lower[c + 1], upper[c], upper[c + 1] = lower[i], lower[i], upper[i], upper[i]
+            upper[c, a] = lower[c + 1, a] = self.cut[i]
+        return lower, upper
+
+
+class TreeBuilder:
+    """A split tree that grows as a search goes on."""
+
+    def __init__(self, roots: int) -> None:
+        self.roots = roots
+        self.count = roots
+        capacity = max(1024, 2 * roots)
+        self.axis = np.full(capacity, -2, dtype=np.int8)  # −2: still open
+        self.cut = np.zeros(capacity)
+        self.child = np.zeros(capacity, dtype=np.int64)
+        self.reason = np.zeros(capacity, dtype=np.int16)
+        self.weight = np.zeros(capacity)
+
+    def close(
+        self, nodes: NDArray[np.int64], reason: NDArray[np.int64], weight: NDArray[np.float64]
+    ) -> None:
+        """Make leaves of open nodes."""
+        self.axis[nodes] = -1
+        self.reason[nodes] = reason
+        self.weight[nodes] = weight
+
+    def split(
+        self, nodes: NDArray[np.int64], axis: NDArray[np.int64], cut: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Split open nodes; returns the number of each lower child (the upper is the next)."""
+        self._reserve(2 * len(nodes))
+        first = self.count + 2 * np.arange(len(nodes), dtype=np.int64)
+        self.axis[nodes], self.cut[nodes], self.child[nodes] = axis, cut, first
+        self.count += 2 * len(nodes)
+        return first
+
+    def finished(self) -> SplitTree:
+        """The finished tree. Raises RuntimeError where a node is still open."""
+        axis = self.axis[: self.count]
+        if (axis == -2).any():
+            raise RuntimeError("a split tree with open nodes is no evidence")
+        c = self.count
+        return SplitTree(
+            self.roots,
+            axis.copy(),
+            self.cut[:c].copy(),
+            self.child[:c].copy(),
+            self.reason[:c].copy(),
+            self.weight[:c].copy(),
+        )
+
+    def _reserve(self, more: int) -> None:
+        needed = self.count + more
+        capacity = len(self.axis)
+        if needed <= capacity:
+            return
+        extra = max(needed, 2 * capacity) - capacity
+        self.axis = np.concatenate([self.axis, np.full(extra, -2, dtype=np.int8)])
+        self.cut = np.concatenate([self.cut, np.zeros(extra)])
+        self.child = np.concatenate([self.child, np.zeros(extra, dtype=np.int64)])
+        self.reason = np.concatenate([self.reason, np.zeros(extra, dtype=np.int16)])
+        self.weight = np.concatenate([self.weight, np.zeros(extra)])

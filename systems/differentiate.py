@@ -30,6 +30,58 @@ def jacobian(vector: Expression, wrt: Expression) -> tuple[Expression, ...]:
     return tuple(gradient(vector[i], wrt) for i in range(vector.size))
 
 
+def directional(output: Expression, wrt: Expression, direction: Expression) -> Expression:
+    """∂output/∂wrt · direction, of output's size, by forward accumulation.
+
+    One pass gives one column of a Jacobian. For second derivatives of networks along constant
+    directions this keeps every coefficient a constant vector, which reverse accumulation does not.
+    """
+    if wrt.op is not Op.VARIABLE or direction.size != wrt.size:
+        raise ValueError("a direction has the size of the variable")
+    tangent: dict[int, Expression] = {id(wrt): direction}
+    for node in ex.topological([output]):
+        if node is not wrt and any(id(a) in tangent for a in node.args):
+            tangent[id(node)] = _push(node, [tangent.get(id(a)) for a in node.args])
+    return tangent.get(id(output), ex.constant([0] * output.size))
+
+
+def _push(node: Expression, tangents: list[Expression | None]) -> Expression:
+    """The tangent of a node from those of its operands (None where an operand is constant)."""
+    op, size = node.op, node.size
+    first = tangents[0]
+    if op in ex.UNARY or op is Op.POWER:
+        assert first is not None
+        return first * _derivative(node)
+    if op is Op.AFFINE:
+        assert first is not None
+        return ex.affine(node.constants[0], first)
+    if op is Op.SLICE:
+        assert first is not None
+        return first[list(node.integers)]
+    if op is Op.STACK:
+        return ex.stack(
+            [
+                ex.constant([0] * a.size) if t is None else t
+                for a, t in zip(node.args, tangents, strict=True)
+            ]
+        )
+    a, b = node.args
+    da, db = (ex.constant([0] * size) if t is None else _spread(t, size) for t in tangents)
+    match op:
+        case Op.ADD:
+            return da + db
+        case Op.SUB:
+            return da - db
+        case Op.MUL:
+            return da * b + a * db
+        case Op.DIV:
+            return da / b - node * db / b
+        case Op.MIN | Op.MAX:
+            first_wins = ex.apply(Op.STEP, b - a if op is Op.MIN else a - b)
+            return da * first_wins + db * (1 - first_wins)
+    raise TypeError(f"{op.value} has no derivative")
+
+
 def pullback(output: Expression, wrt: Expression, cotangent: Expression) -> Expression:
     """cotangentᵀ · ∂output/∂wrt, of size wrt.size."""
     if wrt.op is not Op.VARIABLE:

@@ -1,0 +1,228 @@
+"""Batched branch and bound: prove a condition, or find a point that breaks it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.budget import Budget, Clock
+from certify.conditions import Condition
+from certify.enclosure.engine import Engine, Levels
+from certify.falsify import confirm, falsify
+from certify.split_tree import TreeBuilder
+from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
+
+Array = NDArray[np.float64]
+
+BATCH = 4096
+"""Boxes a round: enough to keep the cores busy, few enough to notice a budget's end."""
+
+FINEST = 2.0**-40
+"""A box this small, relative to its region, that is still open is beyond the arithmetic."""
+
+Relax = Callable[[Condition, Counterexample], Condition | None]
+"""Given a rigorous counterexample, a weaker condition to go on with (levels only), or None."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a search tells about itself while it runs: boxes seen and open, volume settled."""
+
+    boxes: int
+    open: int
+    settled: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """The result of a search: verdict, the condition it is about, and what it took."""
+
+    verdict: Verdict
+    condition: Condition
+    boxes: int
+    seconds: float
+    order: int
+
+
+def search(
+    condition: Condition,
+    budget: Budget,
+    *,
+    engine: Engine | None = None,
+    order: int | None = None,
+    relax: Relax | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    seed: int = 0,
+) -> Search:
+    """Decide a condition by splitting its regions until every box is closed.
+
+    ``relax`` may weaken the condition's levels when a counterexample is found, so that one search
+    finds the largest provable level: what was closed stays closed. ``order`` fixes the Taylor
+    order, which is else chosen from the cost of a box and the share of boxes that close.
+    """
+    started = time.perf_counter()
+    run = _Run(condition, budget, engine or engine_of(condition), order, relax, on_progress)
+    verdict = run.decide(seed)
+    return Search(
+        verdict, run.condition, run.boxes, time.perf_counter() - started, run.order
+    )
+
+
+def engine_of(condition: Condition) -> Engine:
+    """The engine for a condition's tape on its regions."""
+    ends = [np.maximum(np.abs(a), np.abs(b)) for a, b in (r.outer() for r in condition.regions)]
+    return Engine(condition.tape, np.max(ends, axis=0))
+
+
+class _Run:
+    """One search: the open boxes, the tree, and the levels as they stand."""
+
+    def __init__(
+        self,
+        condition: Condition,
+        budget: Budget,
+        engine: Engine,
+        order: int | None,
+        relax: Relax | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.condition, self.engine, self.relax = condition, engine, relax
+        self.on_progress = on_progress
+        self.clock: Clock = budget.started()
+        self.fixed_order = order
+        self.order = order or engine.orders[0]
+        self.boxes = 0
+        self.levels = Levels.of(condition.violation)
+        ends = [r.outer() for r in condition.regions]
+        self.lower = np.array([a for a, _ in ends])
+        self.upper = np.array([b for _, b in ends])
+        self.scale = (self.upper - self.lower).max(axis=0)
+        self.tree = TreeBuilder(len(ends))
+        self.stack = [(np.arange(len(ends)), self.lower, self.upper)]
+        self.settled = 0.0
+        self.since_choice = 0
+
+    def decide(self, seed: int) -> Verdict:
+        found = self._weaken(falsify(self.condition, self.engine, seed))
+        while found is None and self.stack:
+            reason = self.clock.exhausted(self.boxes)
+            if reason is not None:
+                return Unknown(f"{self.condition.name}: {reason} with {self._open()} boxes open")
+            found = self._round(*self._take())
+            if self.on_progress is not None:
+                self.on_progress(Progress(self.boxes, self._open(), self.settled))
+        return Proved(self.tree.finished()) if found is None else found
+
+    def _open(self) -> int:
+        return sum(len(nodes) for nodes, _, _ in self.stack)
+
+    def _take(self) -> tuple[NDArray[np.int64], Array, Array]:
+        """The newest open boxes, a batch of them."""
+        parts: list[tuple[NDArray[np.int64], Array, Array]] = []
+        taken = 0
+        while self.stack and taken < BATCH:
+            nodes, lower, upper = self.stack.pop()
+            room = BATCH - taken
+            if len(nodes) > room:
+                self.stack.append((nodes[room:], lower[room:], upper[room:]))
+                nodes, lower, upper = nodes[:room], lower[:room], upper[:room]
+            parts.append((nodes, lower, upper))
+            taken += len(nodes)
+        if len(parts) == 1:
+            return parts[0]
+        nodes, lower, upper = (np.concatenate(x) for x in zip(*parts, strict=True))
+        return nodes, lower, upper
+
+    def _round(self, nodes: NDArray[np.int64], lower: Array, upper: Array) -> Verdict | None:
+        self._choose_order(lower, upper)
+        tested = self.engine.test(lower, upper, self.order, self.levels, self.scale)
+        self.boxes += len(nodes)
+        closed = tested.reason >= 0
+        self.tree.close(nodes[closed], tested.reason[closed], tested.weight[closed])
+        self.settled += self._share(lower[closed], upper[closed])
+        rest = ~closed
+        if not rest.any():
+            return None
+        nodes, lower, upper = nodes[rest], lower[rest], upper[rest]
+        found = self._weaken(self._violated(tested.middle[rest], lower, upper))
+        if found is not None:
+            return found
+        return self._split(nodes, lower, upper, tested.axis[rest])
+
+    def _share(self, lower: Array, upper: Array) -> float:
+        """The share of the regions' volume in these boxes (an axis of width 0 counts as 1)."""
+        whole = np.where(self.scale > 0, self.scale, 1.0)
+        widths = np.where(self.scale > 0, (upper - lower) / whole, 1.0)
+        return float(widths.prod(axis=1).sum()) / self.tree.roots
+
+    def _violated(self, middle: Array, lower: Array, upper: Array) -> Counterexample | None:
+        """A box centre that breaks the condition, confirmed rigorously."""
+        likely = np.flatnonzero((middle >= 0).all(axis=1))
+        if not len(likely):
+            return None
+        likely = likely[np.argsort(-middle[likely].min(axis=1))][:8]
+        points = lower[likely] + 0.5 * (upper[likely] - lower[likely])
+        return confirm(self.condition, self.engine, points)
+
+    def _weaken(self, found: Counterexample | None) -> Verdict | None:
+        """Refuted, unless the condition may be relaxed to exclude the counterexample."""
+        if found is None:
+            return None
+        weaker = None if self.relax is None else self.relax(self.condition, found)
+        if weaker is None:
+            return Refuted(found)
+        self.condition = weaker
+        self.levels = Levels.of(weaker.violation)
+        return None
+
+    def _split(
+        self, nodes: NDArray[np.int64], lower: Array, upper: Array, axis: NDArray[np.int64]
+    ) -> Verdict | None:
+        rows = np.arange(len(nodes))
+        low, high = lower[rows, axis], upper[rows, axis]
+        cut = low + 0.5 * (high - low)
+        stuck = (axis < 0) | ~((low < cut) & (cut < high))
+        stuck |= (high - low) <= FINEST * self.scale[axis]
+        if stuck.any():
+            point = 0.5 * (lower[stuck][0] + upper[stuck][0])
+            where = ", ".join(f"{v:.6g}" for v in point)
+            return Unknown(
+                f"{self.condition.name}: undecided at ({where}) down to the arithmetic's precision; "
+                "the margin there is too thin, change a constant a little"
+            )
+        first = self.tree.split(nodes, axis, cut)
+        lower_right, upper_left = lower.copy(), upper.copy()
+        lower_right[rows, axis] = cut
+        upper_left[rows, axis] = cut
+        self.stack.append(
+            (
+                np.concatenate([first, first + 1]),
+                np.concatenate([lower, lower_right]),
+                np.concatenate([upper_left, upper]),
+            )
+        )
+        return None
+
+    def _choose_order(self, lower: Array, upper: Array) -> None:
+        """Every so often, take the order with the least cost for each box it closes."""
+        if self.fixed_order is not None or len(lower) < 64:
+            return
+        if self.since_choice and self.since_choice < 4096:
+            self.since_choice += len(lower)
+            return
+        sample = np.linspace(0, len(lower) - 1, 48).astype(int)
+        best = np.inf
+        for order in self.engine.orders:
+            tested = self.engine.test(
+                lower[sample], upper[sample], order, self.levels, self.scale
+            )
+            share = max(float((tested.reason >= 0).mean()), 0.25 / len(sample))
+            # An open box costs its children too: on average as much again, at least.
+            price = self.engine.cost(order) / share
+            if price < best:
+                best, self.order = price, order
+        self.since_choice = len(lower)

@@ -1,0 +1,211 @@
+"""Enclosures of a tape on batches of boxes: the one door to the kernels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.conditions import Constraint
+from certify.enclosure import interpreter
+from certify.enclosure.kernel import Tables, tables
+from certify.enclosure.monomials import monomials
+from certify.enclosure.program import Program, compile_program
+from certify.enclosure.rounding import U
+from certify.enclosure.shallow import Layer, ShallowModels, find_layers
+from systems.tape import Tape
+
+Array = NDArray[np.float64]
+
+CHUNK = 128
+"""Boxes a matrix product: its operands then stay in cache."""
+
+THREADS = min(2, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A violation's constraints as arrays: h_j = sign_j · output − level_j, level ± error."""
+
+    outputs: NDArray[np.int64]
+    sign: Array
+    level: Array
+    error: Array
+    strict: NDArray[np.bool_]
+
+    @staticmethod
+    def of(constraints: tuple[Constraint, ...]) -> Levels:
+        sign = np.array([float(c.sign) for c in constraints])
+        level = np.array([float(c.level) for c in constraints])
+        exact = np.array([c.level == float(c.level) for c in constraints])
+        return Levels(
+            np.array([c.output for c in constraints], dtype=np.int64),
+            sign,
+            sign * level,
+            np.where(exact, 0.0, np.spacing(np.abs(level))),
+            np.array([c.strict for c in constraints]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What a test of B boxes against J constraints found; see interpreter.test_boxes."""
+
+    reason: NDArray[np.int64]
+    weight: Array
+    axis: NDArray[np.int64]
+    middle: Array
+    lower: Array
+    upper: Array
+
+
+class Engine:
+    """Bounds the scalar outputs of a tape on boxes inside a region |x| ≤ ``reach``.
+
+    Raises ValueError where the tape has an operation the kernels do not know.
+    """
+
+    def __init__(self, tape: Tape, reach: Array) -> None:
+        self.tape, self.reach = tape, np.asarray(reach, dtype=np.float64)
+        self.layers = find_layers(tape)
+        self._entries: list[list[tuple[int, int, float]]] = []
+        preloaded: dict[int, int] = {}
+        first = 0
+        for layer in self.layers:
+            asked, registers = _entries(layer)
+            for register, position in registers.items():
+                preloaded[register] = first + position
+            self._entries.append(asked)
+            first += len(asked)
+        self.preloaded_entries = first
+        self.program: Program = compile_program(tape, preloaded)
+        self._models: dict[int, list[ShallowModels]] = {}
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The Taylor orders worth trying, lowest first."""
+        highest = {1: 8, 2: 6, 3: 6, 4: 5}.get(self.tape.dimension, 4)
+        return tuple(k for k in (2, 3, 4, 5, 6, 8) if k <= highest)
+
+    def cost(self, order: int) -> float:
+        """Work for one box in arbitrary units (about nanoseconds on one core)."""
+        M = monomials(self.tape.dimension, order).size
+        higher = monomials(self.tape.dimension, order + 1).size
+        work = 500.0
+        for layer in self.layers:
+            neurons, rows = len(layer.weight), len(layer.potentials)
+            work += neurons * (8.0 + 1.5 * order + 0.06 * higher * rows)
+        return work + self.program.work(order, M)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS)
+
+    def _prepared(self, order: int) -> tuple[Tables, list[ShallowModels]]:
+        if order not in self._models:
+            self._models[order] = [ShallowModels(x, order, self.reach) for x in self.layers]
+        return tables(monomials(self.tape.dimension, order)), self._models[order]
+
+    def bound(self, lower: Array, upper: Array, order: int) -> tuple[Array, Array]:
+        """Rigorous bounds of every output on every box: lower, upper (B, n) → two (B, J)."""
+        J = len(self.program.outputs)
+        out_lower, out_upper = np.empty((len(lower), J)), np.empty((len(lower), J))
+
+        def work(s: slice, models: tuple[Array, ...], T: Tables) -> None:
+            p = self.program
+            interpreter.bound_outputs(
+                p.code, p.pool, p.lists, p.outputs, p.widest, p.entries,
+                *models, T, out_lower[s], out_upper[s],
+            )  # fmt: skip
+
+        self._in_parallel(lower, upper, order, work)
+        return out_lower, out_upper
+
+    def test(
+        self, lower: Array, upper: Array, order: int, levels: Levels, scale: Array
+    ) -> Tested:
+        """Try to close every box; lower, upper (B, n) as floats, meant exactly."""
+        B, J = len(lower), len(levels.sign)
+        result = Tested(
+            np.empty(B, dtype=np.int64),
+            np.empty(B),
+            np.full(B, -1, dtype=np.int64),
+            np.empty((B, J)),
+            np.empty((B, J)),
+            np.empty((B, J)),
+        )
+
+        def work(s: slice, models: tuple[Array, ...], T: Tables) -> None:
+            p = self.program
+            interpreter.test_boxes(
+                p.code, p.pool, p.lists, p.outputs[levels.outputs], p.widest, p.entries,
+                *models, T, levels.sign, levels.level, levels.error, levels.strict, scale,
+                result.reason[s], result.weight[s], result.axis[s], result.middle[s],
+                result.lower[s], result.upper[s],
+            )  # fmt: skip
+
+        self._in_parallel(lower, upper, order, work)
+        return result
+
+    def _in_parallel(
+        self,
+        lower: Array,
+        upper: Array,
+        order: int,
+        work: Callable[[slice, tuple[Array, ...], Tables], None],
+    ) -> None:
+        centre = lower + 0.5 * (upper - lower)
+        radius = np.maximum(upper - centre, centre - lower)
+        radius = radius * (1.0 + 4.0 * U)  # each difference was rounded once; 0 stays 0
+        T, models = self._prepared(order)
+        jobs = []
+        for s in _slices(len(lower)):
+            given = self._given(centre[s], radius[s], models, T)
+            arguments = (centre[s], radius[s], *given)
+            if len(lower) <= CHUNK // 4:
+                work(s, arguments, T)
+            else:
+                jobs.append(self._pool.submit(work, s, arguments, T))
+        for job in jobs:
+            job.result()
+
+    def _given(
+        self, centre: Array, radius: Array, models: list[ShallowModels], T: Tables
+    ) -> tuple[Array, Array]:
+        if not models:
+            return np.empty((len(centre), 0, T.M)), np.empty((len(centre), 0))
+        parts = [
+            m.models(centre, radius, asked, T)
+            for m, asked in zip(models, self._entries, strict=True)
+        ]
+        return (
+            np.concatenate([g for g, _ in parts], axis=1),
+            np.concatenate([r for _, r in parts], axis=1),
+        )
+
+
+def _entries(layer: Layer) -> tuple[list[tuple[int, int, float]], dict[int, int]]:
+    """The entries to preload for a layer, and where each preloaded register starts among them."""
+    asked: list[tuple[int, int, float]] = []
+    registers: dict[int, int] = {}
+    values: dict[int, list[tuple[int, int, float]]] = {}
+    for which, potential in enumerate(layer.potentials):
+        for register, entry, offset in potential.values:
+            values.setdefault(register, []).append((entry, which, offset))
+        for register, offsets in potential.gradients:
+            registers[register] = len(asked)
+            asked.extend((which, i, float(o)) for i, o in enumerate(offsets))
+    for register, rows in values.items():
+        registers[register] = len(asked)
+        asked.extend((which, -1, offset) for _, which, offset in sorted(rows))
+    return asked, registers
+
+
+def _slices(count: int) -> Iterator[slice]:
+    for start in range(0, count, CHUNK):
+        yield slice(start, min(start + CHUNK, count))

@@ -1,0 +1,93 @@
+"""Look for counterexamples by sampling and local ascent; confirm them rigorously."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.conditions import Condition
+from certify.enclosure.engine import Engine
+from certify.verdict import Counterexample
+from systems.evaluate import evaluate
+
+Array = NDArray[np.float64]
+
+SAMPLES, CLIMBERS, TRIES, STEPS = 512, 16, 8, 6
+
+
+def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexample | None:
+    """A confirmed counterexample, or None where a short search finds none."""
+    generator = np.random.default_rng(seed)
+    ends = [r.outer() for r in condition.regions]
+    lower = np.array([a for a, _ in ends])
+    upper = np.array([b for _, b in ends])
+    per_region = max(SAMPLES // len(ends), 32)
+    which = np.repeat(np.arange(len(ends)), per_region)
+    low, high = lower[which], upper[which]
+    points = low + (high - low) * generator.random(low.shape)
+    h = violations(condition, points)
+    scale = np.maximum(np.nanstd(np.where(np.isfinite(h), h, np.nan), axis=0), 1e-300)
+    merit = _merit(h, scale)
+    best = np.argsort(-merit)[:CLIMBERS]
+    points, low, high, merit = points[best], low[best], high[best], merit[best]
+    for step in range(STEPS):
+        reach = (high - low) * 0.15 * 0.5**step
+        trial = points[:, None] + reach[:, None] * generator.uniform(
+            -1, 1, (len(points), TRIES, points.shape[1])
+        )
+        trial = np.clip(trial, low[:, None], high[:, None])
+        value = _merit(violations(condition, trial.reshape(-1, points.shape[1])), scale)
+        value = value.reshape(len(points), TRIES)
+        pick = value.argmax(axis=1)
+        rows = np.arange(len(points))
+        better = value[rows, pick] > merit
+        points = np.where(better[:, None], trial[rows, pick], points)
+        merit = np.where(better, value[rows, pick], merit)
+    likely = np.flatnonzero(merit >= 0)
+    likely = likely[np.argsort(-merit[likely])][:8]
+    return confirm(condition, engine, points[likely]) if len(likely) else None
+
+
+def violations(condition: Condition, points: Array) -> Array:
+    """h_j at the points, in floating point: (N, J). All ≥ 0 (> 0 where strict) is a violation."""
+    outputs = np.hstack(evaluate(condition.tape, points))
+    columns = [
+        c.sign * (outputs[:, c.output] - float(c.level)) for c in condition.violation
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _merit(h: Array, scale: Array) -> Array:
+    value = (h / scale).min(axis=1)
+    return np.where(np.isfinite(value), value, -np.inf)
+
+
+def confirm(condition: Condition, engine: Engine, points: Array) -> Counterexample | None:
+    """The first of the points that lies in a region and breaks the condition, rigorously."""
+    inside = np.array(
+        [any(r.contains(point.tolist()) for r in condition.regions) for point in points],
+        dtype=bool,
+    )
+    points = points[inside]
+    if not len(points):
+        return None
+    lower, upper = engine.bound(points, points, 1)
+    for point, low, high in zip(points, lower, upper, strict=True):
+        if all(
+            _holds(c.sign, c.strict, c.level, float(low[c.output]), float(high[c.output]))
+            for c in condition.violation
+        ):
+            bounds = tuple(zip(low.tolist(), high.tolist(), strict=True))
+            return Counterexample(condition.name, tuple(point.tolist()), bounds)
+    return None
+
+
+def _holds(sign: int, strict: bool, level: Fraction, low: float, high: float) -> bool:
+    """Whether output ≥ level (sign 1) or ≤ level (−1) certainly holds; exact comparison."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return False
+    if sign > 0:
+        return low > level if strict else low >= level
+    return high < level if strict else high <= level
