@@ -61,13 +61,39 @@ def build_system(described: Description, where: Where) -> ControlAffineSystem:
     return _Builder(described, where).system()
 
 
+def check_names(
+    states: Iterable[str], inputs: Iterable[str], parameters: Iterable[str], where: Where
+) -> None:
+    """Raises InputError for a name that is none, is reserved, or is given twice."""
+    seen: dict[str, str] = {}
+    tables = {"states": list(states), "inputs": list(inputs), "parameters": list(parameters)}
+    if not tables["states"]:
+        raise InputError(f"{where('states', '')}: a system needs at least one state")
+    for table, names in tables.items():
+        for name in names:
+            place = where(table, name)
+            if not name.isidentifier():
+                raise InputError(
+                    f"{place}: {name!r} is not a name; use letters, digits and underscores"
+                )
+            if keyword.iskeyword(name) or name in RESERVED:
+                raise InputError(
+                    f"{place}: {name!r} already has a meaning in formulas; write {name}_"
+                )
+            if name in seen:
+                raise InputError(
+                    f"{place}: {name!r} is already one of the {seen[name]}; rename one of them"
+                )
+            seen[name] = table
+
+
 class _Builder:
     """One description on its way to a system."""
 
     def __init__(self, described: Description, where: Where) -> None:
         self._described = described
         self._where = where
-        self._check_names()
+        check_names(described.states, described.inputs, described.parameters, where)
         self._constants: dict[str, Expression] = {}
         for key, value in described.parameters.items():
             place = where("parameters", key)
@@ -111,28 +137,6 @@ class _Builder:
         check_input_cost(system, where)
         check_state_cost(system, where)
         return system
-
-    def _check_names(self) -> None:
-        told, where = self._described, self._where
-        if not told.states:
-            raise InputError(f"{where('states', '')}: a system needs at least one state")
-        seen: dict[str, str] = {}
-        for table in ("states", "inputs", "parameters"):
-            for name in getattr(told, table):
-                place = where(table, name)
-                if not name.isidentifier():
-                    raise InputError(
-                        f"{place}: {name!r} is not a name; use letters, digits and underscores"
-                    )
-                if keyword.iskeyword(name) or name in RESERVED:
-                    raise InputError(
-                        f"{place}: {name!r} already has a meaning in formulas; write {name}_"
-                    )
-                if name in seen:
-                    raise InputError(
-                        f"{place}: {name!r} is already one of the {seen[name]}; rename one of them"
-                    )
-                seen[name] = table
 
     def _rational_parameters(self) -> dict[str, Fraction]:
         values = ((k, ex.rational_values(v)) for k, v in self._constants.items())

@@ -130,4 +130,3 @@ def linear_control(
     weight = ExactArray.of([[-exact(v) for v in row] for row in gain])
     shifted = system.state - ex.constant(system.equilibrium)
     return ex.affine(weight, shifted, ExactArray.of(list(system.equilibrium_input)))
-

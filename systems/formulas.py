@@ -130,7 +130,8 @@ def did_you_mean(word: str, known: Iterable[str], *, also: Iterable[str] = ()) -
     Words of ``also`` are offered when they are near, but not listed.
     """
     choices = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(word, [*choices, *also], n=1, cutoff=0.6)
+    near = [c for c in choices if c.lower() == word.lower()]
+    near = near or difflib.get_close_matches(word, [*choices, *also], n=1, cutoff=0.6)
     if near:
         return f" (did you mean '{near[0]}'?)"
     if not choices:

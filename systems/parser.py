@@ -42,8 +42,16 @@ def parse_expression(text: str, names: Mapping[str, Expression], *, where: str) 
         tree = _syntax_tree(stripped)
         return _Walk(stripped, names).build(tree)
     except _FormulaError as fault:
-        place = f"{where}, column {fault.column + indent + 1}"
-        raise InputError(f"{place}: {fault.message}") from None
+        place = _position(text, fault.column + indent)
+        raise InputError(f"{where}, {place}: {fault.message}") from None
+
+
+def _position(text: str, index: int) -> str:
+    before = text[:index]
+    column = index - (before.rfind("\n") + 1) + 1
+    if "\n" not in text.strip():
+        return f"column {column}"
+    return f"line {before.count(chr(10)) + 1} of the formula, column {column}"
 
 
 class _FormulaError(Exception):

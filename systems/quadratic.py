@@ -28,7 +28,7 @@ def is_positive_definite(matrix: Rows) -> bool:
 
     Exact, in rational arithmetic. The empty matrix is.
     """
-    work = [list(row) for row in matrix]
+    work = [[Fraction(v) for v in row] for row in matrix]
     n = len(work)
     for k in range(n):
         pivot = work[k][k]

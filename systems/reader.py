@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from systems.description import Description, build_system
+from systems.description import Description, build_system, check_names
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.file_lines import Lines
@@ -157,6 +157,7 @@ def _urgency(detail: ErrorDetails) -> int:
 
 
 def _description(shape: SystemFile, places: _Places) -> Description:
+    check_names(shape.states, shape.inputs, shape.parameters, places)
     equations: dict[str, object] = {}
     for key, text in shape.dynamics.items():
         state = key.removesuffix(_SUFFIX)

@@ -48,6 +48,8 @@ def names() -> list[str]:
 def entry(name: str) -> Entry:
     """What is known of one system. Raises InputError for an unknown name."""
     known = ENTRIES.get(ALIASES.get(name, name))
+    if known is None and name.startswith("synthetic"):
+        raise InputError(f"unknown system {name!r} (there are synthetic-1 to synthetic-12)")
     if known is None:
         raise InputError(f"unknown system {name!r}{did_you_mean(name, ENTRIES, also=ALIASES)}")
     return known

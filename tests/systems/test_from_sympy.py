@@ -35,7 +35,9 @@ def trees() -> st.SearchStrategy[sp.Expr]:
             st.builds(lambda p, q: p * q, inner, inner),
             st.builds(lambda p, q: p / (2 + sp.sin(q)), inner, inner),
             st.builds(lambda f, p: f(p), st.sampled_from([sp.sin, sp.cos, sp.tanh]), inner),
-            st.builds(lambda f, p: f(p), st.sampled_from([sp.Abs, lambda z: sp.exp(-(z**2))]), inner),
+            st.builds(
+                lambda f, p: f(p), st.sampled_from([sp.Abs, lambda z: sp.exp(-(z**2))]), inner
+            ),
             st.builds(lambda f, p, q: f(p, q), st.sampled_from([sp.Max, sp.Min]), inner, inner),
             st.builds(lambda p: (1 + p**2) ** sp.Rational(-3, 2), inner),
         )
