@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certify.budget import Budget, Clock
-from certify.conditions import Condition
+from certify.conditions import Condition, Constraint
 from certify.enclosure.engine import Engine, Levels
 from certify.falsify import confirm, falsify
+from certify.open_boxes import Boxes, OpenBoxes
 from certify.split_tree import TreeBuilder
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 
@@ -55,17 +57,22 @@ def search(
     engine: Engine | None = None,
     order: int | None = None,
     relax: Relax | None = None,
+    frontier: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     seed: int = 0,
 ) -> Search:
     """Decide a condition by splitting its regions until every box is closed.
 
     ``relax`` may weaken the condition's levels when a counterexample is found, so that one search
-    finds the largest provable level: what was closed stays closed. ``order`` fixes the Taylor
-    order, which is else chosen from the cost of a box and the share of boxes that close.
+    finds the largest provable level: what was closed stays closed. ``frontier`` is the number of
+    an "at most" constraint whose level may be lowered when the budget ends: boxes then leave by
+    their value, lowest first, and what is below the lowest open box is proved. ``order`` fixes the
+    Taylor order, which is else chosen from the cost of a box and the share of boxes that close.
     """
     started = time.perf_counter()
-    run = _Run(condition, budget, engine or engine_of(condition), order, relax, on_progress)
+    run = _Run(
+        condition, budget, engine or engine_of(condition), order, relax, frontier, on_progress
+    )
     verdict = run.decide(seed)
     return Search(
         verdict, run.condition, run.boxes, time.perf_counter() - started, run.order
@@ -88,10 +95,11 @@ class _Run:
         engine: Engine,
         order: int | None,
         relax: Relax | None,
+        frontier: int | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.condition, self.engine, self.relax = condition, engine, relax
-        self.on_progress = on_progress
+        self.frontier, self.on_progress = frontier, on_progress
         self.clock: Clock = budget.started()
         self.fixed_order = order
         self.order = order or engine.orders[0]
@@ -102,42 +110,53 @@ class _Run:
         self.upper = np.array([b for _, b in ends])
         self.scale = (self.upper - self.lower).max(axis=0)
         self.tree = TreeBuilder(len(ends))
-        self.stack = [(np.arange(len(ends)), self.lower, self.upper)]
+        ceiling = None if frontier is None else float(condition.violation[frontier].level)
+        self.open = OpenBoxes(ceiling)
+        unranked = np.full(len(ends), -np.inf)
+        self.open.push(Boxes(np.arange(len(ends)), self.lower, self.upper, unranked))
         self.settled = 0.0
         self.since_choice = 0
 
     def decide(self, seed: int) -> Verdict:
         found = self._weaken(falsify(self.condition, self.engine, seed))
-        while found is None and self.stack:
+        while found is None and self.open.count:
             reason = self.clock.exhausted(self.boxes)
             if reason is not None:
-                return Unknown(f"{self.condition.name}: {reason} with {self._open()} boxes open")
-            found = self._round(*self._take())
+                return self._retreat(reason)
+            found = self._round(self.open.take(BATCH))
             if self.on_progress is not None:
-                self.on_progress(Progress(self.boxes, self._open(), self.settled))
+                self.on_progress(Progress(self.boxes, self.open.count, self.settled))
         return Proved(self.tree.finished()) if found is None else found
 
-    def _open(self) -> int:
-        return sum(len(nodes) for nodes, _, _ in self.stack)
+    def _retreat(self, reason: str) -> Verdict:
+        """At the end of the budget: what lies below every open box is proved, if that is wanted."""
+        count = self.open.count
+        unknown = Unknown(f"{self.condition.name}: {reason} with {count} boxes open")
+        if self.frontier is None:
+            return unknown
+        rest = self.open.take_all()
+        lowest = float(rest.value.min())
+        if not np.isfinite(lowest) or lowest <= 0:
+            return unknown
+        levels = [c.level for c in self.condition.violation]
+        below = Fraction(lowest) * (1 - Fraction(1, 2**20))
+        others = [c.level for c in self.condition.violation if c.output == self._ranked.output]
+        if below <= min(others):
+            return unknown
+        levels[self.frontier] = min(below, levels[self.frontier])
+        self.condition = self.condition.with_levels(levels)
+        self.tree.close(
+            rest.nodes, np.full(count, self.frontier, dtype=np.int64), np.zeros(count)
+        )
+        return Proved(self.tree.finished())
 
-    def _take(self) -> tuple[NDArray[np.int64], Array, Array]:
-        """The newest open boxes, a batch of them."""
-        parts: list[tuple[NDArray[np.int64], Array, Array]] = []
-        taken = 0
-        while self.stack and taken < BATCH:
-            nodes, lower, upper = self.stack.pop()
-            room = BATCH - taken
-            if len(nodes) > room:
-                self.stack.append((nodes[room:], lower[room:], upper[room:]))
-                nodes, lower, upper = nodes[:room], lower[:room], upper[:room]
-            parts.append((nodes, lower, upper))
-            taken += len(nodes)
-        if len(parts) == 1:
-            return parts[0]
-        nodes, lower, upper = (np.concatenate(x) for x in zip(*parts, strict=True))
-        return nodes, lower, upper
+    @property
+    def _ranked(self) -> Constraint:
+        assert self.frontier is not None
+        return self.condition.violation[self.frontier]
 
-    def _round(self, nodes: NDArray[np.int64], lower: Array, upper: Array) -> Verdict | None:
+    def _round(self, boxes: Boxes) -> Verdict | None:
+        nodes, lower, upper = boxes.nodes, boxes.lower, boxes.upper
         self._choose_order(lower, upper)
         tested = self.engine.test(lower, upper, self.order, self.levels, self.scale)
         self.boxes += len(nodes)
@@ -148,10 +167,21 @@ class _Run:
         if not rest.any():
             return None
         nodes, lower, upper = nodes[rest], lower[rest], upper[rest]
+        # Before a relaxation changes the levels that the bounds refer to.
+        value = np.maximum(boxes.value[rest], self._value(tested.upper[rest]))
         found = self._weaken(self._violated(tested.middle[rest], lower, upper))
         if found is not None:
             return found
-        return self._split(nodes, lower, upper, tested.axis[rest])
+        return self._split(Boxes(nodes, lower, upper, value), tested.axis[rest])
+
+    def _value(self, upper: Array) -> Array:
+        """Lower bounds of the ranked output on boxes, from upper bounds of the constraints."""
+        if self.frontier is None:
+            return np.full(len(upper), -np.inf)
+        # h = −output − (−level) ≤ upper, so output ≥ level − upper; twice outwards for rounding.
+        value = -self.levels.level[self.frontier] - upper[:, self.frontier]
+        slack = 1e-12 * (np.abs(value) + abs(self.levels.level[self.frontier]))
+        return np.where(np.isfinite(value), value - slack, -np.inf)
 
     def _share(self, lower: Array, upper: Array) -> float:
         """The share of the regions' volume in these boxes (an axis of width 0 counts as 1)."""
@@ -179,9 +209,8 @@ class _Run:
         self.levels = Levels.of(weaker.violation)
         return None
 
-    def _split(
-        self, nodes: NDArray[np.int64], lower: Array, upper: Array, axis: NDArray[np.int64]
-    ) -> Verdict | None:
+    def _split(self, boxes: Boxes, axis: NDArray[np.int64]) -> Verdict | None:
+        nodes, lower, upper = boxes.nodes, boxes.lower, boxes.upper
         rows = np.arange(len(nodes))
         low, high = lower[rows, axis], upper[rows, axis]
         cut = low + 0.5 * (high - low)
@@ -198,11 +227,12 @@ class _Run:
         lower_right, upper_left = lower.copy(), upper.copy()
         lower_right[rows, axis] = cut
         upper_left[rows, axis] = cut
-        self.stack.append(
-            (
+        self.open.push(
+            Boxes(
                 np.concatenate([first, first + 1]),
                 np.concatenate([lower, lower_right]),
                 np.concatenate([upper_left, upper]),
+                np.concatenate([boxes.value, boxes.value]),
             )
         )
         return None

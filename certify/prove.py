@@ -1,0 +1,348 @@
+"""From a system and a candidate to the largest region that can be proved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from certify.branch_and_bound import Progress, Search, search
+from certify.budget import Budget, Clock
+from certify.candidate import Candidate
+from certify.conditions import Condition
+from certify.equilibrium import Answer, prove_zero
+from certify.levels import lower_level, lowest_violation, raise_level
+from certify.origin import (
+    contraction_on_hull,
+    ellipsoids,
+    hull,
+    instability,
+    largest_level_inside,
+    linearisation,
+    short_fraction,
+    shrink_ellipsoid,
+)
+from certify.stability import Ellipsoid, StabilityProblem
+from certify.theorem import Claim, Constants, Theorem, conclude
+from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
+from certify.volume import Paving, sublevel_paving
+from systems.dynamics import ControlAffineSystem
+
+OnProgress = Callable[[str, Progress], None]
+"""Told the name of the condition under search and how far it is."""
+
+
+@dataclass(frozen=True)
+class Requested:
+    """Constants the user fixes; what is None is searched for. All positive."""
+
+    c1: Fraction | None = None
+    c2: Fraction | None = None
+    mu: Fraction | None = None
+    epsilon: Fraction | None = None
+    claim: Claim = Claim.ASYMPTOTIC_STABILITY
+
+    def __post_init__(self) -> None:
+        for name in ("c1", "c2", "mu", "epsilon"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, not {float(value):g}")
+        if self.c1 is not None and self.c2 is not None and self.c1 >= self.c2:
+            raise ValueError(f"c1 = {float(self.c1):g} must be below c2 = {float(self.c2):g}")
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityResult:
+    """What was found: the verdict on the whole claim, and on every condition by name.
+
+    ``theorem`` is there iff the verdict is Proved. ``searches`` holds the evidence, ``constants``
+    what was asked or found (None where the search did not get that far), ``paving`` an inner paving
+    of {V ≤ c2} with a rigorous lower bound of its volume.
+    """
+
+    problem: StabilityProblem
+    requested: Requested
+    verdict: Verdict
+    theorem: Theorem | None
+    constants: Constants | None
+    ellipsoid: Ellipsoid | None
+    searches: Mapping[str, Search]
+    paving: Paving | None
+    seconds: float
+
+    @property
+    def boxes(self) -> int:
+        return sum(s.boxes for s in self.searches.values())
+
+    @property
+    def counterexample(self) -> Counterexample | None:
+        return self.verdict.counterexample if isinstance(self.verdict, Refuted) else None
+
+
+class _Stop(Exception):
+    """Ends an attempt with a verdict that is not Proved."""
+
+    def __init__(self, verdict: Refuted | Unknown) -> None:
+        self.verdict = verdict
+
+
+def prove_stability(
+    system: ControlAffineSystem,
+    candidate: Candidate,
+    requested: Requested | None = None,
+    *,
+    budget: Budget | None = None,
+    on_progress: OnProgress | None = None,
+    seed: int = 0,
+) -> StabilityResult:
+    """Prove the claim on the largest region found, or on the one the constants state.
+
+    Constants that ``requested`` fixes are proved or refuted as they stand; the others are chosen:
+    the ellipsoid and core as large as the contraction allows, c2 as large as containment and
+    decrease allow, lowered by one search as it meets violations. Raises ValueError where system
+    and candidate do not fit.
+    """
+    attempt = _Attempt(
+        StabilityProblem(system, candidate),
+        requested or Requested(),
+        (budget or Budget()).started(),
+        on_progress,
+        seed,
+    )
+    return attempt.run()
+
+
+@dataclass
+class _Attempt:
+    problem: StabilityProblem
+    requested: Requested
+    clock: Clock
+    on_progress: OnProgress | None
+    seed: int
+    searches: dict[str, Search] = field(default_factory=dict)
+    ellipsoid: Ellipsoid | None = None
+    c_q: Fraction | None = None
+    core: Fraction | None = None
+
+    def run(self) -> StabilityResult:
+        started = time.perf_counter()
+        theorem, constants, paving = None, None, None
+        try:
+            self._equilibrium()
+            constants = self._constants()
+            theorem = conclude(
+                self.requested.claim,
+                self.problem,
+                constants,
+                self.ellipsoid,
+                self.searches,
+                equilibrium_is_exact=True,
+            )
+            verdict: Verdict = Proved()
+        except _Stop as stop:
+            verdict = stop.verdict
+        seconds = time.perf_counter() - started
+        if theorem is not None:
+            paving = sublevel_paving(
+                self.problem.value_tape,
+                theorem.constants.c2,
+                self.problem.system.domain,
+                Budget(max(2.0, 0.1 * seconds)),
+            )
+        return StabilityResult(
+            self.problem,
+            self.requested,
+            verdict,
+            theorem,
+            constants,
+            self.ellipsoid,
+            self.searches,
+            paving,
+            seconds,
+        )
+
+    def _equilibrium(self) -> None:
+        """F(x*) = 0 and V(x*) = 0, exactly."""
+        system = self.problem.system
+        field_test, value_test = prove_zero(
+            self.problem.equilibrium_tape, list(system.equilibrium)
+        )
+        names = [f"F_{i + 1}(x*)" for i in range(len(field_test))] + ["V(x*)"]
+        for name, test in zip(names, [*field_test, *value_test], strict=True):
+            low, high = test.lower, test.upper
+            if test.answer is Answer.NONZERO:
+                point = tuple(float(v) for v in system.equilibrium)
+                raise _Stop(Refuted(Counterexample("equilibrium", point, ((low, high),))))
+            if test.answer is Answer.UNDECIDED:
+                raise _Stop(
+                    Unknown(
+                        f"equilibrium: {name} lies in [{low:.3g}, {high:.3g}], but that it is 0 in "
+                        "real arithmetic could not be shown; anchor V and k at the equilibrium"
+                    )
+                )
+
+    def _constants(self) -> Constants:
+        asked = self.requested
+        weak_spot = None
+        if asked.claim is Claim.ASYMPTOTIC_STABILITY:
+            weak_spot = self._close_origin()
+        if weak_spot is None and asked.claim is Claim.ASYMPTOTIC_STABILITY:
+            self._find_core(asked.c1)
+        c2 = self._contain(asked.c2)
+        c1 = asked.c1 if asked.c1 is not None else self._default_c1(c2)
+        bottom = c1 if self.core is None else min(c1, self.core)
+        mu = asked.mu if asked.mu is not None else short_fraction(bottom / 100, down=True)
+        c2 = self._decrease(bottom, c2, mu, fixed=asked.c2 is not None)
+        if weak_spot is not None:
+            raise _Stop(Unknown(weak_spot))
+        epsilon = self._small_set(c1, asked.epsilon)
+        searched = self.searches["containment"]
+        self.searches["containment"] = replace(
+            searched, condition=self.problem.containment(c2)
+        )  # shown for a level at least as high, hence for this one
+        return Constants(c1, c2, mu, epsilon, self.core, self.c_q)
+
+    def _default_c1(self, c2: Fraction) -> Fraction:
+        return self.core if self.core is not None else short_fraction(c2 / 100, down=True)
+
+    def _search(
+        self, name: str, condition: Condition, share: float = 1.0, **options: object
+    ) -> Search:
+        def report(progress: Progress) -> None:
+            if self.on_progress is not None:
+                self.on_progress(name, progress)
+
+        remaining = self.clock.remaining
+        budget = Budget(remaining.seconds * share, remaining.boxes)
+        found = search(
+            condition,
+            budget,
+            on_progress=report,
+            seed=self.seed,
+            **options,  # type: ignore[arg-type]
+        )
+        self.searches[name] = found
+        return found
+
+    def _require(self, found: Search) -> Search:
+        if isinstance(found.verdict, Refuted | Unknown):
+            raise _Stop(found.verdict)
+        return found
+
+    def _close_origin(self) -> str | None:
+        """Find the ellipsoid; returns why there is none, so that a refutation may still be found."""
+        matrix = linearisation(self.problem)
+        reason = instability(matrix)
+        if reason is not None:
+            return f"origin: {reason}"
+        reason = "origin: no quadratic form decreases along the linearisation"
+        for ellipsoid in ellipsoids(self.problem, matrix):
+            level = short_fraction(largest_level_inside(self.problem, ellipsoid) * 15 / 16, True)
+            found = self._search(
+                "contraction",
+                contraction_on_hull(self.problem, ellipsoid, level),
+                0.2,
+                relax=shrink_ellipsoid,
+                frontier=0,
+            )
+            if isinstance(found.verdict, Proved):
+                c_q = found.condition.violation[0].level
+                if self.c_q is None:
+                    self.ellipsoid, self.c_q = ellipsoid, c_q
+                    return None
+            elif isinstance(found.verdict, Unknown):
+                reason = f"origin: {found.verdict.reason}"
+        return reason
+
+    def _find_core(self, c1: Fraction | None) -> None:
+        """The largest level (at most c1, if that is given) whose sublevel set is in the ellipsoid."""
+        assert self.ellipsoid is not None and self.c_q is not None
+        guess = c1
+        if guess is None:
+            start = self.problem.core(self.ellipsoid, Fraction(10**12), self.c_q)
+            lowest = lowest_violation(start, 0, self.seed)
+            if lowest is None or lowest <= 0:
+                raise _Stop(Unknown("core: V is not positive outside the ellipsoid at the origin"))
+            guess = short_fraction(Fraction(lowest) * Fraction(127, 128), down=True)
+        found = self._require(
+            self._search(
+                "core",
+                self.problem.core(self.ellipsoid, guess, self.c_q),
+                relax=lower_level(0, Fraction(0)),
+            )
+        )
+        self.core = found.condition.violation[0].level
+
+    def _contain(self, c2: Fraction | None) -> Fraction:
+        if c2 is not None:
+            self._require(self._search("containment", self.problem.containment(c2)))
+            return c2
+        lowest = lowest_violation(self.problem.containment(Fraction(10**12)), 0, self.seed)
+        if lowest is None or lowest <= 0:
+            raise _Stop(Unknown("containment: V is not positive on the boundary of the domain"))
+        level = short_fraction(Fraction(lowest) * Fraction(1023, 1024), down=True)
+        found = self._require(
+            self._search(
+                "containment", self.problem.containment(level), relax=lower_level(0, Fraction(0))
+            )
+        )
+        return found.condition.violation[0].level
+
+    def _decrease(self, c1: Fraction, c2: Fraction, mu: Fraction, fixed: bool) -> Fraction:
+        if c1 >= c2:
+            raise _Stop(
+                Unknown(
+                    f"levels: c1 = {float(c1):.4g} is not below the largest c2 whose sublevel set "
+                    f"stays in the domain, {float(c2):.4g}"
+                )
+            )
+        if fixed:
+            self._require(self._search("decrease", self.problem.decrease(c1, c2, mu)))
+            return c2
+        condition = self.problem.decrease(c1, c2, mu)
+        lowest = lowest_violation(condition, 1, self.seed)
+        if lowest is not None and lowest < c2:
+            guess = short_fraction(Fraction(max(lowest, 0.0)) * Fraction(127, 128), down=True)
+            if guess > c1:
+                condition = self.problem.decrease(c1, guess, mu)
+        found = self._require(
+            self._search("decrease", condition, relax=lower_level(1, c1), frontier=1)
+        )
+        return found.condition.violation[1].level
+
+    def _small_set(self, c1: Fraction, epsilon: Fraction | None) -> Fraction | None:
+        if epsilon is not None:
+            self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
+            return epsilon
+        system = self.problem.system
+        reach = max(
+            max(c - a, b - c)
+            for a, c, b in zip(
+                system.domain.lower, system.equilibrium, system.domain.upper, strict=True
+            )
+        )
+        if self.ellipsoid is not None and self.c_q is not None:
+            box = hull(self.problem, self.ellipsoid, self.c_q)
+            reach = max(w / 2 for w in box.widths)
+        guess = short_fraction(reach / 8, down=False)
+        condition = self.problem.small_set(c1, guess)
+        found = self._search(
+            "small set", condition, relax=_raise_radius(reach * system.state_dimension)
+        )
+        if not isinstance(found.verdict, Proved):
+            del self.searches["small set"]  # ε was not asked for: nothing is claimed about it
+            return None
+        squared = found.condition.violation[1].level
+        radius = short_fraction(Fraction(float(squared) ** 0.5), down=False)
+        while radius * radius < squared:
+            radius = radius * (1 + Fraction(1, 2**40))
+        self.searches["small set"] = replace(
+            found, condition=self.problem.small_set(c1, radius)
+        )  # shown for a radius at most as large, hence for this one
+        return radius
+
+
+def _raise_radius(ceiling: Fraction) -> Callable[[Condition, Counterexample], Condition | None]:
+    """Relax a small-set condition to a larger ball; the level is the radius squared."""
+    return raise_level(1, 4 * ceiling * ceiling)
