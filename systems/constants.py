@@ -35,13 +35,6 @@ def ball(value: Fraction) -> arb:
     return arb(flint.fmpq(value.numerator, value.denominator))
 
 
-def is_surely_nonzero(value: Fraction | arb) -> bool:
-    """Whether the number is known to differ from 0 (NaN counts: it is no zero)."""
-    if isinstance(value, Fraction):
-        return value != 0
-    return not value.is_finite() or not value.contains(0)
-
-
 def is_zero_or_tiny(value: Fraction | arb) -> bool:
     """Exactly 0, or a ball around 0 of radius at most 1e−30."""
     if isinstance(value, Fraction):

@@ -32,6 +32,8 @@ def test_zeros_that_do_not_fold() -> None:
     assert not is_zero_or_tiny(rational_or_ball(ex.sin(ex.pi()) + ex.constant("1e-60")))
     assert not is_zero_or_tiny(rational_or_ball(ex.log(-1)))
     assert not is_zero_or_tiny(rational_or_ball(ex.divide(1, ex.sin(ex.pi()))))
+    wide = ex.apply(Op.STEP, ex.sin(ex.pi()))  # a ball around 0, but of radius 1/2
+    assert not is_zero_or_tiny(rational_or_ball(wide))
     assert rational_or_ball(ex.constant("0.1")) == Fraction(1, 10)
 
 
