@@ -1,0 +1,6 @@
+"""Who proposes controllers and Lyapunov functions. A learner is never trusted: proofs judge."""
+
+from learners.elm_pi import ElmPolicyIteration
+from learners.lqr import lqr, lqr_candidate
+
+__all__ = ["ElmPolicyIteration", "lqr", "lqr_candidate"]

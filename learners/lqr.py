@@ -1,0 +1,124 @@
+"""The linear-quadratic regulator of the linearisation: first policy, and baseline row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, solve_continuous_are, solve_continuous_lyapunov
+
+from certify.candidate import Candidate
+from systems import expression as ex
+from systems.differentiate import gradient, jacobian
+from systems.dynamics import ControlAffineSystem, linear_control
+from systems.errors import InputError
+from systems.evaluate import function
+from systems.expression import Expression
+from systems.linearize import linearize
+
+Array = NDArray[np.float64]
+
+MARGIN = 1e-9
+"""Real parts within this of zero (relative to the matrix) count as marginal, not as unstable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Linearisation:
+    """ẋ ≈ A (x − x*) + B (u − u*), running cost ≈ (x − x*)ᵀQ(x − x*) + (u − u*)ᵀR(u − u*)."""
+
+    A: Array
+    B: Array
+    Q: Array
+    R: Array
+
+    def closed_loop(self, K: Array) -> Array:
+        """A − BK."""
+        out: Array = self.A - self.B @ K
+        return out
+
+
+def linearise(system: ControlAffineSystem) -> Linearisation:
+    """A = D(f + g u*)(x*), B = g(x*), Q = half the Hessian of the state cost at x*.
+
+    Raises :class:`InputError` where a derivative at the equilibrium does not exist.
+    """
+    A, B = linearize(system)
+    there = np.array([[float(v) for v in system.equilibrium]])
+    slopes = jacobian(gradient(system.state_cost, system.state), system.state)
+    hessian = np.array([row[0] for row in function(slopes, system.state)(there)])
+    if not np.isfinite(hessian).all():
+        raise InputError(f"{system.name}: the state cost has no Hessian at the equilibrium")
+    return Linearisation(A, B, 0.25 * (hessian + hessian.T), system.input_cost_array())
+
+
+def spectral_abscissa(matrix: Array) -> float:
+    """The largest real part of the eigenvalues."""
+    return float(np.linalg.eigvals(matrix).real.max())
+
+
+def is_marginal(matrix: Array, abscissa: float) -> bool:
+    """Whether the linear part decides nothing: an eigenvalue on the imaginary axis."""
+    return abs(abscissa) <= MARGIN * max(1.0, float(np.abs(matrix).max(initial=0.0)))
+
+
+def policy_cost(linear: Linearisation, K: Array) -> Array:
+    """P with (A − BK)ᵀP + P(A − BK) + Q + KᵀRK = 0, for a stabilising K."""
+    closed = linear.closed_loop(K)
+    P: Array = solve_continuous_lyapunov(closed.T, -(linear.Q + K.T @ linear.R @ K))
+    return 0.5 * (P + P.T)
+
+
+def lqr(system: ControlAffineSystem) -> tuple[Array, Array]:
+    """The gain K (m, n) of u = u* − K(x − x*) and P (n, n) with cost (x − x*)ᵀP(x − x*).
+
+    P solves the algebraic Riccati equation of the linearisation, K = R⁻¹BᵀP. Of an uncontrolled
+    system, K is empty and P solves the Lyapunov equation. Raises :class:`InputError` where the
+    linearisation cannot be stabilised or R is not positive definite.
+    """
+    return solve_riccati(linearise(system), system.name)
+
+
+def solve_riccati(linear: Linearisation, name: str) -> tuple[Array, Array]:
+    """As :func:`lqr`, from the linearisation; ``name`` goes into messages."""
+    n, m = linear.B.shape
+    if not m:
+        return np.empty((0, n)), policy_cost(linear, _stable(linear, np.empty((0, n)), name))
+    if not np.array_equal(linear.R, linear.R.T) or np.linalg.eigvalsh(linear.R)[0] <= 0.0:
+        raise InputError(f"{name}: the input cost R must be symmetric and positive definite")
+    try:
+        P: Array = solve_continuous_are(linear.A, linear.B, linear.Q, linear.R)
+    except (LinAlgError, ValueError) as error:
+        raise InputError(
+            f"{name}: the linearisation at the equilibrium has no LQR gain (it is not "
+            f"stabilisable, or its cost does not see a mode: {error}); give an initial policy"
+        ) from None
+    P = 0.5 * (P + P.T)
+    K = np.asarray(np.linalg.solve(linear.R, linear.B.T @ P), dtype=np.float64)
+    return _stable(linear, K, name), P
+
+
+def _stable(linear: Linearisation, K: Array, name: str) -> Array:
+    closed = linear.closed_loop(K)
+    abscissa = spectral_abscissa(closed)
+    if abscissa >= 0.0 or is_marginal(closed, abscissa):
+        kind = "LQR closed loop" if K.size else "uncontrolled system"
+        raise InputError(
+            f"{name}: the {kind} is not exponentially stable at the equilibrium "
+            f"(an eigenvalue has real part {abscissa:.6g})"
+        )
+    return K
+
+
+def quadratic_value(P: Array, system: ControlAffineSystem) -> Expression:
+    """(x − x*)ᵀP(x − x*), an exact expression for the floats in P."""
+    displacement = system.state - ex.constant(list(system.equilibrium))
+    return ex.dot(displacement, ex.affine(P, displacement))
+
+
+def lqr_candidate(system: ControlAffineSystem) -> Candidate:
+    """V = (x − x*)ᵀP(x − x*) and k = u* − K(x − x*), cut off at the input limits."""
+    K, P = lqr(system)
+    control = None if not K.size else system.saturated(linear_control(K, system))
+    provenance = {"learner": "lqr", "gain": K.tolist(), "cost_matrix": P.tolist()}
+    return Candidate(system.state, quadratic_value(P, system), control, provenance)

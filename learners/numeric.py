@@ -1,0 +1,159 @@
+"""The floating-point side of a system that learners share: samples, greedy policies, residuals.
+
+Nothing here is rigorous; learners propose, they do not prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systems.box import Box
+from systems.dynamics import ControlAffineSystem
+from systems.errors import InputError
+from systems.evaluate import evaluate
+from systems.tape import Tape, compile_tape
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What the dynamics are at N points: x (N, n), f (N, n), g (N, n, m), Q (N,)."""
+
+    x: Array
+    f: Array
+    g: Array
+    Q: Array
+
+    def velocity(self, u: Array) -> Array:
+        """f + g u, of shape (N, n), for inputs of shape (N, m)."""
+        if not self.g.shape[2]:
+            return self.f
+        out: Array = self.f + np.matmul(self.g, u[:, :, None])[:, :, 0]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Plant:
+    """A system compiled for evaluation at many points at once.
+
+    Raises :class:`InputError` where R is not symmetric and positive definite.
+    """
+
+    system: ControlAffineSystem
+
+    def __post_init__(self) -> None:
+        R = self.R
+        if not np.array_equal(R, R.T):
+            raise InputError(f"{self.system.name}: the input cost R is not symmetric")
+        if R.size and (lowest := float(np.linalg.eigvalsh(R)[0])) <= 0.0:
+            raise InputError(
+                f"{self.system.name}: the input cost R must be positive definite, "
+                f"but it has the eigenvalue {lowest:.6g}"
+            )
+
+    @cached_property
+    def R(self) -> Array:
+        return self.system.input_cost_array()
+
+    @cached_property
+    def x_star(self) -> Array:
+        return np.array([float(v) for v in self.system.equilibrium])
+
+    @cached_property
+    def u_star(self) -> Array:
+        return np.array([float(v) for v in self.system.equilibrium_input])
+
+    @cached_property
+    def half_widths(self) -> Array:
+        """How far the domain reaches from the equilibrium along each axis, at most; (n,)."""
+        low, high = self.system.domain.outer()
+        return np.maximum(high - self.x_star, self.x_star - low)
+
+    @cached_property
+    def _tape(self) -> Tape:
+        s = self.system
+        return compile_tape([s.drift, s.state_cost, *s.input_columns], [s.state])
+
+    @cached_property
+    def _half_R_inverse(self) -> Array:
+        return np.asarray(0.5 * np.linalg.inv(self.R), dtype=np.float64)
+
+    @cached_property
+    def _limits(self) -> tuple[Array, Array] | None:
+        limits = self.system.input_limits
+        return None if limits is None else limits.outer()
+
+    def sample(self, x: Array) -> Samples:
+        """The dynamics and the state cost at points (N, n).
+
+        Raises :class:`InputError` where one of them is not finite.
+        """
+        f, Q, *columns = evaluate(self._tape, x)
+        g = np.stack(columns, axis=2) if columns else np.empty((*f.shape, 0))
+        for what, values in (("f", f), ("g", g), ("Q", Q)):
+            if not np.isfinite(values).all():
+                bad = ~np.isfinite(values.reshape(len(x), -1)).all(axis=1)
+                where = ", ".join(f"{v:.6g}" for v in x[np.argmax(bad)])
+                raise InputError(
+                    f"{self.system.name}: {what}(x) is not a finite number at x = ({where}); "
+                    "choose a domain on which the equations are defined"
+                )
+        return Samples(x, f, g, Q[:, 0])
+
+    def saturate(self, u: Array) -> Array:
+        """Inputs (N, m) cut off at the actuator's limits."""
+        return u if self._limits is None else np.clip(u, *self._limits)
+
+    def greedy(self, samples: Samples, gradient: Array) -> Array:
+        """u = u* − ½ R⁻¹ gᵀ∇V, cut off at the input limits; (N, m) for ∇V of shape (N, n)."""
+        slope = np.matmul(gradient[:, None, :], samples.g)[:, 0, :]
+        return self.saturate(self.u_star - slope @ self._half_R_inverse)
+
+    def running_cost(self, samples: Samples, u: Array) -> Array:
+        """Q + (u − u*)ᵀR(u − u*), of shape (N,)."""
+        return samples.Q + self.input_energy(u - self.u_star)
+
+    def input_energy(self, v: Array) -> Array:
+        """vᵀRv for each row of v (N, m)."""
+        out: Array = ((v @ self.R) * v).sum(axis=1)
+        return out
+
+    def hamiltonian(self, samples: Samples, gradient: Array, u: Array) -> Array:
+        """∇V·(f + g u) + Q + (u − u*)ᵀR(u − u*): the GHJB residual; the HJB's for the greedy u."""
+        out: Array = (gradient * samples.velocity(u)).sum(axis=1) + self.running_cost(samples, u)
+        return out
+
+
+Policy = Callable[[Array], Array]
+"""States (N, n) to inputs (N, m)."""
+
+
+def low_discrepancy(count: int, dimension: int, shift: Array) -> Array:
+    """The first points of a Kronecker sequence in [0, 1)ⁿ, shape (count, dimension).
+
+    Its generators are the powers of the inverse of the root of rⁿ⁺¹ = r + 1, the generalised
+    golden ratio; ``shift`` of shape (dimension,) makes it a random one.
+    """
+    root = 2.0
+    for _ in range(40):
+        root = (1.0 + root) ** (1.0 / (dimension + 1))
+    steps = root ** -np.arange(1.0, dimension + 1.0)
+    out: Array = (shift + np.arange(1, count + 1)[:, None] * steps) % 1.0
+    return out
+
+
+def boundary_dense_points(box: Box, count: int, generator: np.random.Generator) -> Array:
+    """Quasi-random points of a box, (count, n), with the arcsine density along every axis.
+
+    As with Chebyshev nodes, a least-squares fit at uniform points is worst at the boundary and in
+    the corners; this density evens the error out.
+    """
+    u = low_discrepancy(count, box.dimension, generator.random(box.dimension))
+    low, high = box.outer()
+    return low + (high - low) * (0.5 - 0.5 * np.cos(np.pi * u))
