@@ -6,6 +6,7 @@ offset in a file is checked against the file before it is used.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import zipfile
@@ -69,11 +70,15 @@ def _read_npz(path: Path) -> dict[str, Array]:
     damaged = InputError(f"{path}: is no .npz file of plain arrays, or is truncated")
     out: dict[str, Array] = {}
     try:
-        archive = np.load(path, allow_pickle=False)
+        data = path.read_bytes()
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise damaged
         with archive:
             raw = {name: archive[name] for name in archive.files}
+        # A damaged directory can hide members, and with them layers: zipfile does not count.
+        if data[-22:-18] == b"PK\5\6" and int.from_bytes(data[-12:-10], "little") != len(raw):
+            raise damaged
     except InputError:
         raise
     except _DAMAGE:
