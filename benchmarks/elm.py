@@ -6,7 +6,8 @@ Each row runs the reference with the row's m and N, and the learner with a targe
 error or the reference's measured one, whichever is smaller. Errors are maxima against V* at 2N
 uniform points. Both programs run side by side in one process, from the same policy u = −2x: the LQR
 policy u = −x stops stabilising at the faces of the box, and the reference often diverges from it
-(the learner does not). Figures are medians over the seeds. A second table turns the plant's coordinates, so that nothing decouples.
+(the learner does not). Figures are medians over the seeds. The "turned" rows turn the plant's
+coordinates, so that nothing decouples.
 """
 
 from __future__ import annotations
@@ -297,8 +298,8 @@ def _markdown(rows: list[Row]) -> str:
         "# ELM-PI against Algorithm 1 as printed",
         "",
         "Reference: `numpy.linalg.lstsq`, 10 iterations, W, b ~ U[−1, 1], fixed uniform collocation"
-        " points, from the policy u = −2x (which both start from). Target: the smaller of the paper's error and the"
-        " reference's. Ratio: all of the reference's time with the row's m, whether or not it"
+        " points; both start from the policy u = −2x. Target: the smaller of the paper's error and"
+        " the reference's. Ratio: all of the reference's time with the row's m, whether or not it"
         " reaches the target, to all of ours, system compilation and building of the expressions"
         " included; of solving: without those.",
         "",

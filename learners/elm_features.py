@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -68,9 +69,19 @@ class Features:
         """The first ``count`` orbits; every prefix has the same mix of rows."""
         return Features(self.W[:, :count], self.b[:count], self.members[:, :count], self.activation)
 
+    @cached_property
     def penalty(self) -> Array:
         """Σ|w| over the members of each orbit: what its coefficient costs in Σ|β||w|; (orbits,)."""
         out: Array = np.linalg.norm(self.W, axis=2).sum(axis=0)
+        return out
+
+    @cached_property
+    def curvature(self) -> Array:
+        """∂²φⱼ/∂zₐ∂z_b at x* for a ≤ b: rows of the Hessian of V; (n(n + 1)/2, orbits)."""
+        first, second = np.triu_indices(self.W.shape[2])
+        tanh = np.tanh(self.b)
+        bend = -2.0 * tanh * (1.0 - tanh**2)
+        out: Array = bend * (self.W[:, :, first] * self.W[:, :, second]).sum(axis=0).T
         return out
 
     def hidden_layer(self, x_star: Array, half_widths: Array) -> tuple[Array, Array]:

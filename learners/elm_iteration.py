@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learners.elm_features import Features
-from learners.elm_least_squares import Basis, curvature_rows, effective_rank, regularised
+from learners.elm_least_squares import Basis, effective_rank, regularised
 from learners.elm_start import Start
 from learners.numeric import Plant, Samples, boundary_dense_points
 from systems.errors import InputError
@@ -72,8 +73,6 @@ class _Points:
 
     samples: Samples
     basis: Basis
-    penalty: Array
-    curvature: tuple[Array, Array] | None
     root_weights: Array | None = None
 
 
@@ -177,11 +176,11 @@ class PolicyIteration:
         if points.root_weights is not None:
             A *= points.root_weights[:, None]
             r *= points.root_weights
-        if points.curvature is not None:
+        if self._hessian is not None:
             root = np.sqrt(self.settings.origin_weight * len(r))
-            A = np.vstack([A, root * points.curvature[0]])
-            r = np.append(r, root * points.curvature[1])
-        beta, factor = regularised(A, r, points.penalty, level)
+            A = np.vstack([A, root * features.curvature])
+            r = np.append(r, root * self._hessian)
+        beta, factor = regularised(A, r, features.penalty, level)
         gradient = basis.gradient(beta)
         ghjb = np.abs(plant.hamiltonian(samples, gradient, u))
         change = plant.input_energy(plant.greedy(samples, gradient) - u)
@@ -190,17 +189,19 @@ class PolicyIteration:
             "ghjb_residual_max": float(ghjb.max()),
             "policy_change": float(change.max()),
             "cost_max": float(cost.max()),
-            "sum_beta_w": float(np.abs(beta) @ points.penalty),
+            "sum_beta_w": float(np.abs(beta) @ features.penalty),
         }
         return beta, factor, entry
 
-    def _curvature(self, features: Features) -> tuple[Array, Array] | None:
-        """Rows that ask for the Hessian 2P of V at x*, in domain units, and what they ask for."""
+    @cached_property
+    def _hessian(self) -> Array | None:
+        """The entries a ≤ b of the Hessian 2P of V at x*, in domain units."""
         P = self.start.P
-        if P is None or not self.settings.origin_weight or features.activation == "relu":
+        if P is None or not self.settings.origin_weight or self.features.activation == "relu":
             return None
         h = self.plant.half_widths
-        return curvature_rows(features), (2.0 * P * np.outer(h, h))[np.triu_indices(len(h))]
+        out: Array = (2.0 * P * np.outer(h, h))[np.triu_indices(len(h))]
+        return out
 
     def _residual(self, basis: Basis, beta: Array) -> tuple[float, float]:
         """Largest and rms HJB residual at the held-out points."""
@@ -219,8 +220,7 @@ class PolicyIteration:
 
     def _points(self, features: Features, x: Array) -> _Points:
         basis = Basis.at(features, x, self.plant.x_star, self.plant.half_widths)
-        samples, penalty = self.plant.sample(x), features.penalty()
-        return _Points(samples, basis, penalty, self._curvature(features))
+        return _Points(self.plant.sample(x), basis)
 
     def _boundary_dense(self, count: int) -> Array:
         return boundary_dense_points(self.plant.system.domain, count, self.generator)

@@ -62,15 +62,6 @@ class Basis:
         return out
 
 
-def curvature_rows(features: Features) -> Array:
-    """∂²φⱼ/∂zₐ∂z_b at x* for a ≤ b, of shape (n(n + 1)/2, orbits); the rows of the Hessian of V."""
-    first, second = np.triu_indices(features.W.shape[2])
-    tanh = np.tanh(features.b)
-    bend = -2.0 * tanh * (1.0 - tanh**2)
-    out: Array = bend * (features.W[:, :, first] * features.W[:, :, second]).sum(axis=0).T
-    return out
-
-
 def regularised(A: Array, r: Array, penalty: Array, level: float) -> tuple[Array, Array]:
     """argmin |Aβ − r|² + λ²|diag(penalty) β|², and the triangular factor of the scaled problem.
 

@@ -7,6 +7,7 @@ is fooled proposes a worse candidate, never a wrong proof.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,64 +47,75 @@ def unstructured(dimension: int) -> Structure:
 
 
 def detect_structure(plant: Plant, policy: Policy, seed: int) -> Structure:
-    """The structure that the HJB equation and the first policy have in common."""
-    probe = _Probe(plant, policy, np.random.default_rng([seed, 1]))
-    signs, coupled = probe.sign_symmetries(), probe.coupled_pairs()
-    return Structure(signs, _blocks(len(plant.x_star), coupled), coupled)
+    """The structure that the HJB equation and the first policy have in common.
+
+    Both are functions of (x, p): the Hamiltonian, and p·(f + g k₀) for the first policy k₀. They
+    are evaluated at a few random points of the domain; at the same points with signs flipped; and
+    with coordinates of other points mixed in.
+    """
+    generator = np.random.default_rng([seed, 1])
+    n = len(plant.x_star)
+    x = plant.system.domain.sample(2 * PROBES, generator)
+    p = generator.normal(size=(2 * PROBES, n))
+    patterns = _sign_patterns(_centred(plant))
+    pairs = list(itertools.combinations(range(n), 2))
+    masks = _pair_masks(pairs, n)
+    here, flipped, mixed = _at_once(
+        lambda x, p: _observed(plant, policy, x, p),
+        (x[:PROBES], p[:PROBES]),
+        (
+            plant.x_star + patterns[:, None, :] * (x[:PROBES] - plant.x_star),
+            patterns[:, None, :] * p[:PROBES],
+        ),
+        (_mixed(masks, x), _mixed(masks, p)),
+    )
+    tolerance = TOLERANCE * np.abs(here).max(axis=0)
+    kept = (np.abs(flipped - here) <= tolerance).all(axis=(1, 2))
+    difference = here - mixed[:, 0] - mixed[:, 1] + mixed[:, 2]
+    found = (np.abs(difference) > tolerance).any(axis=(1, 2)).tolist()
+    coupled = frozenset(pair for pair, yes in zip(pairs, found, strict=True) if yes)
+    return Structure(patterns[kept], _blocks(n, coupled), coupled)
 
 
-class _Probe:
-    """H(x, p), and p·(f + g k₀) for the first policy k₀, at random points of the domain."""
+def _observed(plant: Plant, policy: Policy, x: Array, p: Array) -> Array:
+    """(H(x, p), p·(f + g k₀)) at N points, shape (N, 2)."""
+    samples = plant.sample(x)
+    first = (p * samples.velocity(policy(x))).sum(axis=1)
+    return np.column_stack([plant.hamiltonian(samples, p, plant.greedy(samples, p)), first])
 
-    def __init__(self, plant: Plant, policy: Policy, generator: np.random.Generator) -> None:
-        self.plant, self.policy = plant, policy
-        n = len(plant.x_star)
-        self.x = plant.system.domain.sample(2 * PROBES, generator)
-        self.p = generator.normal(size=(2 * PROBES, n))
-        values = self._values(self.x, self.p)
-        self.here = values[:PROBES]
-        self.tolerance = TOLERANCE * (1e-300 + np.abs(values).max(axis=0))
 
-    def _values(self, x: Array, p: Array) -> Array:
-        """Shape (N, 2)."""
-        samples = self.plant.sample(x)
-        greedy = self.plant.greedy(samples, p)
-        first = (p * samples.velocity(self.policy(x))).sum(axis=1)
-        return np.column_stack([self.plant.hamiltonian(samples, p, greedy), first])
+def _at_once(
+    observe: Callable[[Array, Array], Array], *blocks: tuple[Array, Array]
+) -> tuple[Array, ...]:
+    """``observe`` at all (x, p) of arrays (..., n) in one call; one array (..., 2) for each."""
+    n = blocks[0][0].shape[-1]
+    values = observe(
+        np.concatenate([x.reshape(-1, n) for x, _ in blocks]),
+        np.concatenate([p.reshape(-1, n) for _, p in blocks]),
+    )
+    ends = np.cumsum([x.size // n for x, _ in blocks])[:-1]
+    parts = np.split(values, ends)
+    return tuple(v.reshape(*x.shape[:-1], 2) for v, (x, _) in zip(parts, blocks, strict=True))
 
-    def sign_symmetries(self) -> Array:
-        low, high = self.plant.system.domain.lower, self.plant.system.domain.upper
-        star = self.plant.system.equilibrium
-        centred = [a + b == 2 * c for a, b, c in zip(low, high, star, strict=True)]
-        patterns = _sign_patterns(np.array(centred))
-        x, p = self.x[:PROBES], self.p[:PROBES]
-        x_star = self.plant.x_star
-        flipped = x_star + patterns[:, None, :] * (x - x_star)
-        n = len(x_star)
-        values = self._values(flipped.reshape(-1, n), (patterns[:, None, :] * p).reshape(-1, n))
-        difference = np.abs(values.reshape(len(patterns), PROBES, 2) - self.here)
-        kept: Array = patterns[(difference <= self.tolerance).all(axis=(1, 2))]
-        return kept
 
-    def coupled_pairs(self) -> frozenset[tuple[int, int]]:
-        """Pairs with a non-zero mixed difference of H in (xᵢ, pᵢ) and (xⱼ, pⱼ)."""
-        n = len(self.plant.x_star)
-        pairs = list(itertools.combinations(range(n), 2))
-        if not pairs:
-            return frozenset()
-        masks = np.zeros((len(pairs), 3, n), dtype=bool)
-        for k, (i, j) in enumerate(pairs):
-            masks[k, 0, i] = masks[k, 1, j] = masks[k, 2, i] = masks[k, 2, j] = True
-        mixed = [
-            np.where(masks[:, :, None, :], v[PROBES:], v[:PROBES]).reshape(-1, n)
-            for v in (self.x, self.p)
-        ]
-        one, other, both = np.moveaxis(
-            self._values(mixed[0], mixed[1]).reshape(len(pairs), 3, PROBES, 2), 1, 0
-        )
-        difference = np.abs(self.here - one - other + both)
-        found = (difference > self.tolerance).any(axis=(1, 2))
-        return frozenset(p for p, c in zip(pairs, found.tolist(), strict=True) if c)
+def _mixed(masks: NDArray[np.bool_], points: Array) -> Array:
+    """The first probes with the masked coordinates of the second ones; (pairs, 3, PROBES, n)."""
+    return np.where(masks[:, :, None, :], points[PROBES:], points[:PROBES])
+
+
+def _pair_masks(pairs: list[tuple[int, int]], n: int) -> NDArray[np.bool_]:
+    """For each pair: the first coordinate, the second, both; (pairs, 3, n)."""
+    masks = np.zeros((len(pairs), 3, n), dtype=bool)
+    for k, (i, j) in enumerate(pairs):
+        masks[k, 0, i] = masks[k, 1, j] = masks[k, 2, i] = masks[k, 2, j] = True
+    return masks
+
+
+def _centred(plant: Plant) -> NDArray[np.bool_]:
+    """Which intervals of the domain have x* in the middle."""
+    domain, star = plant.system.domain, plant.system.equilibrium
+    ends = zip(domain.lower, domain.upper, star, strict=True)
+    return np.array([low + high == 2 * middle for low, high, middle in ends])
 
 
 def _sign_patterns(may_flip: NDArray[np.bool_]) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,12 +140,18 @@ def low_discrepancy(count: int, dimension: int, shift: Array) -> Array:
     Its generators are the powers of the inverse of the root of rⁿ⁺¹ = r + 1, the generalised
     golden ratio; ``shift`` of shape (dimension,) makes it a random one.
     """
+    out: Array = (shift + np.arange(1, count + 1)[:, None] * _kronecker_steps(dimension)) % 1.0
+    return out
+
+
+@lru_cache
+def _kronecker_steps(dimension: int) -> Array:
     root = 2.0
     for _ in range(40):
         root = (1.0 + root) ** (1.0 / (dimension + 1))
-    steps = root ** -np.arange(1.0, dimension + 1.0)
-    out: Array = (shift + np.arange(1, count + 1)[:, None] * steps) % 1.0
-    return out
+    steps = np.array([root**-k for k in range(1, dimension + 1)])
+    steps.setflags(write=False)
+    return steps
 
 
 def boundary_dense_points(box: Box, count: int, generator: np.random.Generator) -> Array:
