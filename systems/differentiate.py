@@ -66,20 +66,34 @@ def _push(node: Expression, tangents: list[Expression | None]) -> Expression:
             ]
         )
     a, b = node.args
-    da, db = (ex.constant([0] * size) if t is None else _spread(t, size) for t in tangents)
+    da, db = (None if t is None else _spread(t, size) for t in tangents)
     match op:
         case Op.ADD:
-            return da + db
+            return _sum(da, db)
         case Op.SUB:
-            return da - db
+            return _sum(da, None if db is None else -db)
         case Op.MUL:
-            return da * b + a * db
+            return _sum(None if da is None else da * b, None if db is None else a * db)
         case Op.DIV:
-            return da / b - node * db / b
+            return _sum(
+                None if da is None else da / b, None if db is None else -(node * db / b)
+            )
         case Op.MIN | Op.MAX:
             first_wins = ex.apply(Op.STEP, b - a if op is Op.MIN else a - b)
-            return da * first_wins + db * (1 - first_wins)
+            return _sum(
+                None if da is None else da * first_wins,
+                None if db is None else db * (1 - first_wins),
+            )
     raise TypeError(f"{op.value} has no derivative")
+
+
+def _sum(a: Expression | None, b: Expression | None) -> Expression:
+    """The sum of two tangents, of which one may be absent."""
+    if a is None or b is None:
+        present = a if b is None else b
+        assert present is not None
+        return present
+    return a + b
 
 
 def pullback(output: Expression, wrt: Expression, cotangent: Expression) -> Expression:

@@ -17,7 +17,8 @@ from certify.enclosure.kernel import Tables, tables
 from certify.enclosure.monomials import monomials
 from certify.enclosure.program import Program, compile_program
 from certify.enclosure.rounding import U
-from certify.enclosure.shallow import Layer, ShallowModels, find_layers
+from certify.enclosure.layers import find_layers
+from certify.enclosure.shallow import ShallowModels
 from systems.tape import Tape
 
 Array = NDArray[np.float64]
@@ -73,16 +74,12 @@ class Engine:
     def __init__(self, tape: Tape, reach: Array) -> None:
         self.tape, self.reach = tape, np.asarray(reach, dtype=np.float64)
         self.layers = find_layers(tape)
-        self._entries: list[list[tuple[int, int, float]]] = []
         preloaded: dict[int, int] = {}
         first = 0
         for layer in self.layers:
-            asked, registers = _entries(layer)
-            for register, position in registers.items():
-                preloaded[register] = first + position
-            self._entries.append(asked)
-            first += len(asked)
-        self.preloaded_entries = first
+            for register, entries in layer.registers.items():
+                preloaded[register] = first
+                first += len(entries)
         self.program: Program = compile_program(tape, preloaded)
         self._models: dict[int, list[ShallowModels]] = {}
 
@@ -95,10 +92,10 @@ class Engine:
     def cost(self, order: int) -> float:
         """Work for one box in arbitrary units (about nanoseconds on one core)."""
         M = monomials(self.tape.dimension, order).size
-        higher = monomials(self.tape.dimension, order + 1).size
         work = 500.0
         for layer in self.layers:
-            neurons, rows = len(layer.weight), len(layer.potentials)
+            neurons, rows = len(layer.weight), len(layer.betas)
+            higher = monomials(self.tape.dimension, order + max(1, layer.derivatives)).size
             work += neurons * (8.0 + 1.5 * order + 0.06 * higher * rows)
         return work + self.program.work(order, M)
 
@@ -179,31 +176,11 @@ class Engine:
     ) -> tuple[Array, Array]:
         if not models:
             return np.empty((len(centre), 0, T.M)), np.empty((len(centre), 0))
-        parts = [
-            m.models(centre, radius, asked, T)
-            for m, asked in zip(models, self._entries, strict=True)
-        ]
+        parts = [m.models(centre, radius, T) for m in models]
         return (
             np.concatenate([g for g, _ in parts], axis=1),
             np.concatenate([r for _, r in parts], axis=1),
         )
-
-
-def _entries(layer: Layer) -> tuple[list[tuple[int, int, float]], dict[int, int]]:
-    """The entries to preload for a layer, and where each preloaded register starts among them."""
-    asked: list[tuple[int, int, float]] = []
-    registers: dict[int, int] = {}
-    values: dict[int, list[tuple[int, int, float]]] = {}
-    for which, potential in enumerate(layer.potentials):
-        for register, entry, offset in potential.values:
-            values.setdefault(register, []).append((entry, which, offset))
-        for register, offsets in potential.gradients:
-            registers[register] = len(asked)
-            asked.extend((which, i, float(o)) for i, o in enumerate(offsets))
-    for register, rows in values.items():
-        registers[register] = len(asked)
-        asked.extend((which, -1, offset) for _, which, offset in sorted(rows))
-    return asked, registers
 
 
 def _slices(count: int) -> Iterator[slice]:

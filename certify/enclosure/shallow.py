@@ -4,25 +4,24 @@ For N(x) = βᵀ tanh(W x + b) the Taylor coefficient of δ^α about a box's cen
 Σⱼ βⱼ tanh^(|α|)(zⱼ)/|α|! · multinomial(α) · wⱼ^α: one matrix product for a whole batch of boxes.
 Large output weights cancel in that sum, before anything is bounded; the remainder, the rounding
 and the error of tanh depend on the box's radius alone, as polynomials in it that are prepared
-once. ∇N comes from the same product, since its coefficients are those of N, shifted.
+once. Derivatives of N come from the same product: their coefficients are those of N, shifted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import NDArray
 
-from certify.balls import constant_registers, to_float_interval
 from certify.enclosure.kernel import Tables, jit
+from certify.enclosure.layers import Entry, Layer
 from certify.enclosure.monomials import Monomials, monomials
 from certify.enclosure.rounding import ELEMENTARY, TINY, U, gamma, up_array
 from certify.enclosure.series import MAX_ORDER, TANH_CAPS
-from systems.expression import Op
-from systems.tape import Tape
 
 Array = NDArray[np.float64]
 
@@ -30,220 +29,133 @@ BLOCK = 128
 """Neurons a partial sum: the rounding bound of a blocked sum grows with the block, not the sum."""
 
 
-MOST_ROWS = 12
-"""A wider map after the hidden layer is a deep network's, better served by composition."""
-
-
 @dataclass(frozen=True, eq=False)
-class Uses:
-    """A potential N = βᵀ tanh(W x + b) and the registers that hold N + c or ∇N + c."""
+class _Plan:
+    """How the model of one entry is read off the coefficients of its potential.
 
-    beta: Array
-    values: list[tuple[int, int, float]] = field(default_factory=list)  # register, entry, offset
-    gradients: list[tuple[int, Array]] = field(default_factory=list)  # register, offset
+    Coefficient a of ∂^e N is factor[a] · (coefficient source[a] of N); ``error`` bounds what
+    is wrong with it as computed; ``tail`` are the coefficients, in the radius, of the Lagrange
+    remainder, whose exponents are ``tail_exponents``.
+    """
 
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One hidden layer tanh(W x + b) of the tape, W (m, n), and the potentials made of it."""
-
-    weight: Array
-    bias: Array
-    potentials: list[Uses]
-
-
-def find_layers(tape: Tape) -> list[Layer]:
-    """The one-hidden-layer networks of a tape whose weights are floats, exactly."""
-    if len(tape.inputs) != 1:
-        return []
-    constants = _exact_constants(tape)
-    layers = []
-    for index, i in enumerate(tape.instructions):
-        if i.op is not Op.TANH:
-            continue
-        z = tape.instructions[i.args[0]]
-        if z.op is not Op.AFFINE or tape.instructions[z.args[0]].op is not Op.VARIABLE:
-            continue
-        weight, bias = (tape.constants[k] for k in z.constants)
-        if weight.is_dyadic and bias.is_dyadic:
-            potentials = _potentials(tape, index, weight.values, constants)
-            if potentials:
-                layers.append(Layer(weight.values, bias.values, potentials))
-    return layers
-
-
-def _exact_constants(tape: Tape) -> dict[int, Array]:
-    """The constant registers that are floats exactly."""
-    out = {}
-    for index, balls in constant_registers(tape).items():
-        ends = np.array([to_float_interval(b) for b in balls])
-        if (ends[:, 0] == ends[:, 1]).all():
-            out[index] = ends[:, 0]
-    return out
-
-
-def _potentials(
-    tape: Tape, hidden: int, weight: Array, constants: dict[int, Array]
-) -> list[Uses]:
-    m = len(weight)
-    one = np.ones(m)
-    plain: dict[int, Array] = {hidden: one}  # register = coefficient ∘ h
-    squares: set[int] = set()
-    primes: dict[int, Array] = {}  # register = coefficient ∘ (1 − h²)
-    found: dict[bytes, Uses] = {}
-
-    def uses(beta: Array) -> Uses:
-        beta = np.ascontiguousarray(beta) + 0.0
-        return found.setdefault(beta.tobytes(), Uses(beta))
-
-    for index, i in enumerate(tape.instructions):
-        if i.op is Op.POWER and i.args == (hidden,) and i.integers == (2,):
-            squares.add(index)
-        elif i.op is Op.SUB and i.args[1] in squares and _is_one(constants.get(i.args[0])):
-            primes[index] = one
-        elif i.op is Op.MUL:
-            for a, b in (i.args, i.args[::-1]):
-                if a in constants:
-                    factor = np.broadcast_to(constants[a], (i.size,))
-                    for forms in (plain, primes):
-                        if b in forms and (forms[b] == 1.0).all():
-                            forms[index] = factor
-        elif i.op is Op.AFFINE and i.args[0] in plain | primes.keys():
-            rows, offset = (tape.constants[k] for k in i.constants)
-            if not (rows.is_dyadic and offset.is_dyadic) or i.size > MOST_ROWS:
-                continue
-            if i.args[0] in plain:
-                betas = _rows(rows.values, plain[i.args[0]])
-                for r, beta in enumerate(betas or []):
-                    uses(beta).values.append((index, r, float(offset.values[r])))
-            elif np.array_equal(rows.values, weight.T):
-                uses(primes[i.args[0]]).gradients.append((index, offset.values))
-    return list(found.values())
-
-
-def _is_one(value: Array | None) -> bool:
-    return value is not None and bool((value == 1.0).all())
-
-
-def _rows(rows: Array, coefficient: Array) -> list[Array] | None:
-    """The rows of  rows · diag(coefficient), where no rounding is needed to say them."""
-    if (coefficient == 1.0).all():
-        return list(rows)
-    if (rows == 1.0).all():
-        return [coefficient] * len(rows)
-    return None
+    which: int
+    offset: float
+    source: NDArray[np.int64]
+    factor: Array
+    error: Array
+    tail: Array
+    tail_exponents: NDArray[np.int64]
 
 
 class ShallowModels:
-    """Taylor models of order K of every value and gradient of a layer, for batches of boxes.
+    """Taylor models of order K of a layer's entries, for batches of boxes.
 
     ``reach`` (n,) bounds |x| over all boxes that will be asked for; it enters the error of W x.
+    Coefficients of N are taken to degree H = K + max(1, derivatives in use).
     """
 
     def __init__(self, layer: Layer, order: int, reach: Array) -> None:
-        m, n = layer.weight.shape
-        if not 1 <= order <= MAX_ORDER - 2:
-            raise ValueError(f"Taylor order {order} is outside 1…{MAX_ORDER - 2}")
-        self.layer, self.order, self.n = layer, order, n
-        self.high = monomials(n, order + 1)
-        self.betas = np.array([p.beta for p in layer.potentials])
-        self.polynomials = _tanh_polynomials(order + 1)
-        # Every entry of these products carries at most K + 4 roundings, bounded below.
+        self.layer, self.order = layer, order
+        self.top = order + max(1, layer.derivatives)
+        if not (order >= 1 and self.top <= MAX_ORDER):
+            raise ValueError(f"Taylor order {order} is beyond the engine")
+        n = layer.weight.shape[1]
+        self.high = monomials(n, self.top)
+        self.polynomials = _tanh_polynomials(self.top)
+        # Every entry of these products carries at most H + 4 roundings, bounded below.
         powers = _powers(layer.weight, self.high)
         self.products = [
-            _columns(self.betas, powers, self.high, d) for d in range(order + 2)
+            _columns(layer.betas, powers, self.high, d) for d in range(self.top + 1)
         ]
         self.error = self._coefficient_errors(powers, reach)
-        self.tail_value, self.tail_gradient = self._tails()
-        last = monomials(n, order + 2)
-        self.tail_exponents = (
-            np.ascontiguousarray(last.exponents[last.degree == order + 2]),
-            np.ascontiguousarray(self.high.exponents[self.high.degree == order + 1]),
-        )
-        self.shift = _shifts(self.high, order)
+        self.entries = [e for entries in layer.registers.values() for e in entries]
+        self.plans = [self._plan(entry) for entry in self.entries]
 
     def _coefficient_errors(self, powers: Array, reach: Array) -> Array:
         """E (R, M'): |computed − true| coefficient of each potential, whatever the box."""
         m, n = self.layer.weight.shape
         weight, bias = np.abs(self.layer.weight), np.abs(self.layer.bias)
         slip = up_array(gamma(n + 2) * (weight @ np.abs(reach) + bias), n + 4)
-        share = gamma(BLOCK + m // BLOCK + self.order + 12)
-        out = np.zeros((len(self.betas), self.high.size))
-        for k in range(self.order + 2):
+        share = gamma(BLOCK + m // BLOCK + self.top + 12)
+        out = np.zeros((len(self.layer.betas), self.high.size))
+        for k in range(self.top + 1):
             p = self.polynomials[k]
             evaluation = gamma(2 * k + 8) * np.abs(p).sum()
             evaluation += ELEMENTARY * np.abs(poly.polyder(p)).sum() * (1.0 + 1e-9)
             per_neuron = evaluation + (k + 1) * TANH_CAPS[k + 1] * slip + share * TANH_CAPS[k]
             chosen = self.high.degree == k
             moduli = np.abs(powers[:, chosen]) * self.high.multinomial[chosen]
-            weights = np.abs(self.betas) * per_neuron
-            out[:, chosen] = up_array(weights @ moduli, m + self.order + 16)
+            weights = np.abs(self.layer.betas) * per_neuron
+            out[:, chosen] = up_array(weights @ moduli, m + self.top + 16)
         return out
 
-    def _tails(self) -> tuple[Array, Array]:
-        """Lagrange remainders as polynomials in the radius.
+    def _plan(self, entry: Entry) -> _Plan:
+        """∂^e N is expanded to degree H − |e|; its Lagrange remainder has degree p = H − |e| + 1.
 
-        For the value: the coefficients of r^α, |α| = K + 2, (R, ·). For each component of the
-        gradient: those of |α| = K + 1, (R, n, ·).
+        Since tanh^(|e|) is expanded, it is sup|tanh^(H+1)|/p! Σ |β| |w|^e (|w|·r)^p.
         """
         m, n = self.layer.weight.shape
-        K = self.order
+        e = np.bincount(np.array(entry.indices, dtype=int), minlength=n)
+        d = len(entry.indices)
+        number = self.high.index()
+        kept = self.high.exponents[self.high.degree <= self.top - d]
+        source = np.array([number[tuple((a + e).tolist())] for a in kept], dtype=np.int64)
+        factor = np.array(
+            [math.prod(math.perm(x + y, y) for x, y in zip(a, e.tolist(), strict=True))
+             for a in kept.tolist()],
+            dtype=np.float64,
+        )  # fmt: skip
+        p = self.top - d + 1
+        last = monomials(n, p)
+        chosen = last.degree == p
         moduli = np.abs(self.layer.weight)
-        last = monomials(n, K + 2)
-        cap = TANH_CAPS[K + 2]
-        top = _powers(moduli, last)[:, last.degree == K + 2] * last.multinomial[
-            last.degree == K + 2
-        ]
-        value = up_array(cap * (np.abs(self.betas) @ top), m + K + 8)
-        chosen = self.high.degree == K + 1
-        below = _powers(moduli, self.high)[:, chosen] * self.high.multinomial[chosen]
-        gradient = np.array(
-            [
-                up_array((K + 2) * cap * ((np.abs(self.betas) * moduli[:, i]) @ below), m + K + 8)
-                for i in range(n)
-            ]
+        through = np.abs(self.layer.betas[entry.which]) * (moduli**e).prod(axis=1)
+        cap = TANH_CAPS[self.top + 1] * math.perm(self.top + 1, d)
+        tail = cap * (through @ (_powers(moduli, last)[:, chosen] * last.multinomial[chosen]))
+        return _Plan(
+            entry.which,
+            entry.offset,
+            source,
+            factor,
+            up_array(factor * self.error[entry.which][source], 2),
+            up_array(tail, m + self.top + n + 16),
+            np.ascontiguousarray(last.exponents[chosen]),
         )
-        return value, np.ascontiguousarray(gradient.transpose(1, 0, 2))
 
     def coefficients(self, centre: Array) -> Array:
-        """Taylor coefficients in δ = x − centre up to degree K + 1: (B, R, M'), as computed."""
-        batch, R = len(centre), len(self.betas)
+        """Taylor coefficients in δ = x − centre up to degree H: (R, B, M'), as computed."""
+        batch, R = len(centre), len(self.layer.betas)
         activations = np.tanh(centre @ self.layer.weight.T + self.layer.bias)
-        out = np.zeros((batch, R, self.high.size))
+        out = np.zeros((R, batch, self.high.size))
         squares = activations * activations
         m = activations.shape[1]
-        for k in range(self.order + 2):
+        start = 0
+        for k in range(self.top + 1):
             derivative = _parity_horner(self.polynomials[k], activations, squares)
-            chosen = np.flatnonzero(self.high.degree == k)
-            total = np.zeros((batch, R * len(chosen)))
+            width = int(self.high.count[k]) - start
+            total = np.zeros((batch, R * width))
             for s in range(0, m, BLOCK):
                 total += derivative[:, s : s + BLOCK] @ self.products[k][s : s + BLOCK]
-            out[:, :, chosen] = total.reshape(batch, R, len(chosen))
+            out[:, :, start : start + width] = total.reshape(batch, R, width).transpose(1, 0, 2)
+            start += width
         return out
 
-    def models(
-        self, centre: Array, radius: Array, entries: list[tuple[int, int, float]], T: Tables
-    ) -> tuple[Array, Array]:
-        """Models in t of the asked entries: given (B, E, M) and remainders (B, E).
-
-        An entry is (potential, component, offset); component −1 is the value, i is ∂/∂xᵢ.
-        """
+    def models(self, centre: Array, radius: Array, T: Tables) -> tuple[Array, Array]:
+        """Models in t of every entry, in order: given (B, E, M) and remainders (B, E)."""
         raw = self.coefficients(centre)
-        batch = len(centre)
-        given, given_rem = np.empty((batch, len(entries), T.M)), np.empty((batch, len(entries)))
-        for e, (which, component, offset) in enumerate(entries):
-            value = component < 0
-            tail = self.tail_value[which] if value else self.tail_gradient[which, component]
-            normalise(
-                np.ascontiguousarray(raw[:, which]),
+        given = np.empty((len(centre), len(self.plans), T.M))
+        given_rem = np.empty((len(centre), len(self.plans)))
+        for e, plan in enumerate(self.plans):
+            _normalise(
+                raw[plan.which],
                 radius,
-                self.error[which],
-                tail,
-                self.tail_exponents[0 if value else 1],
+                plan.source,
+                plan.factor,
+                plan.error,
+                plan.tail,
+                plan.tail_exponents,
+                plan.offset,
                 self.high.exponents,
-                self.shift[max(component, 0)],
-                component,
-                offset,
                 T,
                 given[:, e],
                 given_rem[:, e],
@@ -261,19 +173,6 @@ def _powers(weight: Array, table: Monomials) -> Array:
         alpha[i] -= 1
         out[:, a] = out[:, number[tuple(alpha.tolist())]] * weight[:, i]
     return out
-
-
-def _shifts(table: Monomials, order: int) -> NDArray[np.int64]:
-    """For each variable i and each α of degree ≤ order, the number of α + eᵢ: (n, M)."""
-    number = table.index()
-    kept = table.exponents[table.degree <= order]
-    return np.array(
-        [
-            [number[tuple((a + (np.arange(table.n) == i)).tolist())] for a in kept]
-            for i in range(table.n)
-        ],
-        dtype=np.int64,
-    )
 
 
 def _columns(betas: Array, powers: Array, table: Monomials, degree: int) -> Array:
@@ -316,46 +215,41 @@ def _parity_horner(p: Array, t: Array, s: Array) -> Array:
 
 
 @jit
-def normalise(
+def _normalise(
     coefficients: np.ndarray,
     radius: np.ndarray,
+    source: np.ndarray,
+    factor: np.ndarray,
     error: np.ndarray,
     tail: np.ndarray,
     tail_exponents: np.ndarray,
-    exponents: np.ndarray,
-    shift: np.ndarray,
-    component: int,
     offset: float,
+    exponents: np.ndarray,
     T: Tables,
     given: np.ndarray,
     given_rem: np.ndarray,
 ) -> None:
-    """Models in t of one entry, from the coefficients (B, M') in δ of its potential.
+    """The model in t of one entry on every box, from coefficients (B, M') in δ of its potential.
 
-    ``component`` is −1 for the value, i for ∂N/∂xᵢ, whose coefficient of δ^α is
-    (αᵢ + 1) · N's at α + eᵢ, found at ``shift[α]``. Writes given (B, M) and given_rem (B,).
+    What lies beyond degree K is bounded by its modulus. Writes given (B, M), given_rem (B,).
     """
-    size = exponents.shape[0]
+    inflate = 1.0 + (source.shape[0] + tail.shape[0] + T.K + 16) * 8.0 * U
     for b in range(coefficients.shape[0]):
-        rem, mass = 0.0, 0.0
-        for a in range(T.M):
+        rem, mass = 0.0, abs(offset)
+        for a in range(source.shape[0]):
             power = _power(radius[b], exponents, a)
-            factor, source = 1.0, a
-            if component >= 0:
-                factor, source = exponents[a, component] + 1.0, shift[a]
-            value = factor * coefficients[b, source] * power
-            given[b, a] = value
-            mass += abs(value)
-            rem += factor * error[source] * power
-        if component < 0:
-            for a in range(T.M, size):
-                power = _power(radius[b], exponents, a)
-                rem += (abs(coefficients[b, a]) + error[a]) * power
-        for a in range(tail_exponents.shape[0]):
-            rem += tail[a] * _power(radius[b], tail_exponents, a)
+            value = factor[a] * coefficients[b, source[a]] * power
+            if a < T.M:
+                given[b, a] = value
+                mass += abs(value)
+            else:
+                rem += abs(value)
+            rem += error[a] * power
         given[b, 0] += offset
-        rem += (mass + abs(offset)) * (T.K + 8) * 2.0 * U
-        given_rem[b] = rem * (1.0 + (size + T.K + 16) * 8.0 * U) + TINY
+        for a in range(tail.shape[0]):
+            rem += tail[a] * _power(radius[b], tail_exponents, a)
+        rem += mass * (T.K + 8) * 2.0 * U
+        given_rem[b] = rem * inflate + TINY
 
 
 @jit
