@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +17,7 @@ from certify.falsify import confirm, falsify
 from certify.open_boxes import Boxes, OpenBoxes
 from certify.split_tree import TreeBuilder
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
+from systems.box import Box
 
 Array = NDArray[np.float64]
 
@@ -81,8 +82,13 @@ def search(
 
 def engine_of(condition: Condition) -> Engine:
     """The engine for a condition's tape on its regions."""
-    ends = [np.maximum(np.abs(a), np.abs(b)) for a, b in (r.outer() for r in condition.regions)]
-    return Engine(condition.tape, np.max(ends, axis=0))
+    return Engine(condition.tape, reach_of(condition.regions))
+
+
+def reach_of(regions: Sequence[Box]) -> Array:
+    """The least r with |x| ≤ r on all the regions, (n,), rounded up."""
+    ends = [np.maximum(np.abs(a), np.abs(b)) for a, b in (r.outer() for r in regions)]
+    return np.asarray(np.max(ends, axis=0))
 
 
 class _Run:

@@ -14,7 +14,7 @@ from systems.evaluate import evaluate
 
 Array = NDArray[np.float64]
 
-SAMPLES, CLIMBERS, TRIES, STEPS = 512, 16, 8, 6
+SAMPLES, CLIMBERS, TRIES, STEPS = 256, 8, 8, 4
 
 
 def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexample | None:

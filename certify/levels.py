@@ -30,7 +30,7 @@ def lowest_violation(condition: Condition, ranked: int, seed: int = 0) -> float 
     guess of the largest level at which the condition could hold.
     """
     best = None
-    points = sampled_points(condition, 4096, seed)
+    points = sampled_points(condition, 1024, seed)
     generator = np.random.default_rng(seed + 1)
     widths = np.array([[float(w) for w in r.widths] for r in condition.regions]).max(axis=0)
     for step in range(4):
@@ -41,11 +41,11 @@ def lowest_violation(condition: Condition, ranked: int, seed: int = 0) -> float 
         if bad.any():
             lowest = float(values[bad].min())
             best = lowest if best is None else min(best, lowest)
-            chosen = points[bad][np.argsort(values[bad])[:64]]
+            chosen = points[bad][np.argsort(values[bad])[:16]]
         elif best is None:
             return None
         near = chosen[:, None] + widths * 0.05 * 0.4**step * generator.uniform(
-            -1, 1, (len(chosen), 32, chosen.shape[1])
+            -1, 1, (len(chosen), 16, chosen.shape[1])
         )
         points = np.concatenate([chosen, _inside(condition, near.reshape(-1, chosen.shape[1]))])
     return best

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from certify.branch_and_bound import Progress, Search, search
+from certify.branch_and_bound import Progress, Search, reach_of, search
 from certify.budget import Budget, Clock
 from certify.candidate import Candidate
 from certify.conditions import Condition
+from certify.enclosure.engine import Engine
 from certify.equilibrium import Answer, prove_zero
 from certify.levels import lower_level, lowest_violation, raise_level
 from certify.origin import (
@@ -80,6 +81,10 @@ class StabilityResult:
         return self.verdict.counterexample if isinstance(self.verdict, Refuted) else None
 
 
+CORE_SHARE = Fraction(15, 16)
+"""The first ellipsoid tried has this share of the largest level that fits into the domain."""
+
+
 class _Stop(Exception):
     """Ends an attempt with a verdict that is not Proved."""
 
@@ -124,6 +129,7 @@ class _Attempt:
     ellipsoid: Ellipsoid | None = None
     c_q: Fraction | None = None
     core: Fraction | None = None
+    engines: dict[int, Engine] = field(default_factory=dict)
 
     def run(self) -> StabilityResult:
         started = time.perf_counter()
@@ -145,7 +151,7 @@ class _Attempt:
         seconds = time.perf_counter() - started
         if theorem is not None:
             paving = sublevel_paving(
-                self.problem.value_tape,
+                self.problem.asking(0),
                 theorem.constants.c2,
                 self.problem.system.domain,
                 Budget(max(2.0, 0.1 * seconds)),
@@ -196,6 +202,7 @@ class _Attempt:
         c2 = self._decrease(bottom, c2, mu, fixed=asked.c2 is not None)
         if weak_spot is not None:
             raise _Stop(Unknown(weak_spot))
+        self._ordered(c1, c2)
         epsilon = self._small_set(c1, asked.epsilon)
         searched = self.searches["containment"]
         self.searches["containment"] = replace(
@@ -218,12 +225,22 @@ class _Attempt:
         found = search(
             condition,
             budget,
+            engine=self._engine(condition),
             on_progress=report,
             seed=self.seed,
             **options,  # type: ignore[arg-type]
         )
         self.searches[name] = found
         return found
+
+    def _engine(self, condition: Condition) -> Engine:
+        """One engine a program, so that its constants and models are prepared once."""
+        program = id(condition.tape.instructions)
+        if program not in self.engines:
+            self.engines[program] = Engine(
+                condition.tape, reach_of((self.problem.system.domain, *condition.regions))
+            )
+        return self.engines[program].asking(condition.tape)
 
     def _require(self, found: Search) -> Search:
         if isinstance(found.verdict, Refuted | Unknown):
@@ -238,7 +255,9 @@ class _Attempt:
             return f"origin: {reason}"
         reason = "origin: no quadratic form decreases along the linearisation"
         for ellipsoid in ellipsoids(self.problem, matrix):
-            level = short_fraction(largest_level_inside(self.problem, ellipsoid) * 15 / 16, True)
+            level = short_fraction(
+                largest_level_inside(self.problem, ellipsoid) * CORE_SHARE, down=True
+            )
             found = self._search(
                 "contraction",
                 contraction_on_hull(self.problem, ellipsoid, level),
@@ -289,14 +308,17 @@ class _Attempt:
         )
         return found.condition.violation[0].level
 
-    def _decrease(self, c1: Fraction, c2: Fraction, mu: Fraction, fixed: bool) -> Fraction:
+    def _ordered(self, c1: Fraction, c2: Fraction) -> None:
         if c1 >= c2:
             raise _Stop(
                 Unknown(
-                    f"levels: c1 = {float(c1):.4g} is not below the largest c2 whose sublevel set "
-                    f"stays in the domain, {float(c2):.4g}"
+                    f"levels: c1 = {float(c1):.4g} is not below the largest c2 that could be found, "
+                    f"{float(c2):.4g}"
                 )
             )
+
+    def _decrease(self, c1: Fraction, c2: Fraction, mu: Fraction, fixed: bool) -> Fraction:
+        self._ordered(c1, c2)
         if fixed:
             self._require(self._search("decrease", self.problem.decrease(c1, c2, mu)))
             return c2

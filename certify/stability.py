@@ -74,12 +74,14 @@ class StabilityProblem:
         return ex.dot(gradient(self.value, self.state), self.field)
 
     @cached_property
-    def value_tape(self) -> Tape:
-        return compile_tape([self.value], [self.state])
+    def program(self) -> Tape:
+        """One program for every statement about V: outputs V, V̇ and |x − x*|²."""
+        squared = ex.total(self.displacement**2)
+        return compile_tape([self.value, self.derivative, squared], [self.state])
 
-    @cached_property
-    def decrease_tape(self) -> Tape:
-        return compile_tape([self.value, self.derivative], [self.state])
+    def asking(self, *which: int) -> Tape:
+        """The program, asked for some of its outputs only (by position)."""
+        return self.program.with_outputs([self.program.outputs[i] for i in which])
 
     @cached_property
     def equilibrium_tape(self) -> Tape:
@@ -90,7 +92,7 @@ class StabilityProblem:
         return Condition(
             "decrease",
             "V̇ ≤ −μ wherever c1 ≤ V ≤ c2",
-            self.decrease_tape,
+            self.asking(0, 1),
             ("V", "dV/dt"),
             (
                 Constraint(0, "at least", c1),
@@ -104,18 +106,17 @@ class StabilityProblem:
         return Condition(
             "containment",
             "V > c2 on the boundary of the domain",
-            self.value_tape,
+            self.asking(0),
             ("V",),
             (Constraint(0, "at most", c2),),
             self.system.domain.faces(),
         )
 
     def small_set(self, c1: Fraction, epsilon: Fraction) -> Condition:
-        squared = ex.total(self.displacement**2)
         return Condition(
             "small set",
             "V ≤ c1 only where |x − x*| < ε",
-            compile_tape([self.value, squared], [self.state]),
+            self.asking(0, 2),
             ("V", "|x - x*|^2"),
             (
                 Constraint(0, "at most", c1),
@@ -124,23 +125,35 @@ class StabilityProblem:
             (self.system.domain,),
         )
 
+    def origin_program(self, ellipsoid: Ellipsoid) -> Tape:
+        """The program for statements about an ellipsoid: outputs q, the largest disc end, V."""
+        if ellipsoid not in self._origin_programs:
+            self._origin_programs[ellipsoid] = compile_tape(
+                [self.quadratic(ellipsoid), self._gershgorin(ellipsoid), self.value], [self.state]
+            )
+        return self._origin_programs[ellipsoid]
+
+    @cached_property
+    def _origin_programs(self) -> dict[Ellipsoid, Tape]:
+        return {}
+
     def core(self, ellipsoid: Ellipsoid, c1: Fraction, level: Fraction) -> Condition:
+        program = self.origin_program(ellipsoid)
         return Condition(
             "core",
             "V ≤ c1 only inside the ellipsoid q < c_q",
-            compile_tape([self.value, self.quadratic(ellipsoid)], [self.state]),
+            program.with_outputs([program.outputs[2], program.outputs[0]]),
             ("V", "q"),
             (Constraint(0, "at most", c1), Constraint(1, "at least", level)),
             (self.system.domain,),
         )
 
     def contraction(self, ellipsoid: Ellipsoid, level: Fraction) -> Condition:
+        program = self.origin_program(ellipsoid)
         return Condition(
             "contraction",
             "P DF(x) + DF(x)ᵀ P is negative definite on the ellipsoid q ≤ c_q",
-            compile_tape(
-                [self.quadratic(ellipsoid), self._gershgorin(ellipsoid)], [self.state]
-            ),
+            program.with_outputs(program.outputs[:2]),
             ("q", "largest disc end"),
             (Constraint(0, "at most", level), Constraint(1, "at least", Fraction(0))),
             (self.system.domain,),

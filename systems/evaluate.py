@@ -21,9 +21,11 @@ def evaluate(tape: Tape, points: Array) -> list[Array]:
     points = np.atleast_2d(np.asarray(points, dtype=np.float64))
     if points.shape[1] != tape.dimension:
         raise ValueError(f"points of dimension {points.shape[1]}, the tape takes {tape.dimension}")
-    registers: list[Array] = []
+    registers: dict[int, Array] = {}
     with np.errstate(all="ignore"):
-        for i in tape.instructions:
+        for index, i in enumerate(tape.instructions):
+            if index not in tape.needed:
+                continue
             a = [registers[k] for k in i.args]
             match i.op:
                 case Op.VARIABLE:
@@ -44,7 +46,7 @@ def evaluate(tape: Tape, points: Array) -> list[Array]:
                     value = a[0][:, i.integers]
                 case _:
                     value = _ELEMENTWISE[i.op](*a)
-            registers.append(value)
+            registers[index] = value
     return [
         np.array(np.broadcast_to(registers[o], (len(points), tape.instructions[o].size)))
         for o in tape.outputs

@@ -185,9 +185,8 @@ def stack(parts: Sequence[Operand]) -> Expression:
         raise ValueError("nothing to stack")
     if len(nodes) == 1:
         return nodes[0]
-    values = [v for p in nodes if (c := rational_values(p)) is not None for v in c]
-    if len(values) == sum(p.size for p in nodes):
-        return constant(values)
+    if all(p.op is Op.CONSTANT for p in nodes):
+        return constant([v for p in nodes for v in p.constants[0].rationals()])
     return Expression(Op.STACK, nodes, sum(p.size for p in nodes))
 
 
@@ -443,15 +442,17 @@ def _pair(a: Operand, b: Operand) -> tuple[Expression, Expression, int]:
 def _folded(
     op: Op, x: Expression, y: Expression, size: int, fold: Callable[[Fraction, Fraction], Fraction]
 ) -> Expression:
-    p, q = rational_values(x), rational_values(y)
-    if p is None or q is None:
+    if x.op is not Op.CONSTANT or y.op is not Op.CONSTANT:
         return Expression(op, (x, y), size)
+    p, q = x.constants[0].rationals(), y.constants[0].rationals()
     return constant([fold(p[i % len(p)], q[i % len(q)]) for i in range(size)])
 
 
 def _is_value(node: Expression, value: int) -> bool:
-    values = rational_values(node)
-    return values is not None and all(v == value for v in values)
+    if node.op is not Op.CONSTANT:
+        return False
+    array = node.constants[0]
+    return array.is_dyadic and bool((array.values == value).all())
 
 
 def _is_total(node: Expression) -> bool:
@@ -463,6 +464,9 @@ def _affine_values(w: ExactArray, values: list[Fraction], b: ExactArray) -> Exac
     """W a + b of a constant a, exactly."""
     if not any(values):
         return b
+    used = [j for j, v in enumerate(values) if v]
+    if len(used) == 1 and values[used[0]] == 1 and w.is_dyadic and _is_zero(b):
+        return ExactArray.of(w.values[:, used[0]])
     entries, columns = w.rationals(), w.shape[1]
     rows = (entries[i * columns : (i + 1) * columns] for i in range(w.shape[0]))
     return ExactArray.from_rationals(
@@ -472,6 +476,10 @@ def _affine_values(w: ExactArray, values: list[Fraction], b: ExactArray) -> Exac
         ],
         (w.shape[0],),
     )
+
+
+def _is_zero(array: ExactArray) -> bool:
+    return array.is_dyadic and not array.values.any()
 
 
 def _rational_image(op: Op, value: Fraction) -> Fraction | None:

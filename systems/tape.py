@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,6 +60,15 @@ class Tape:
         for instruction in self.instructions:
             out.append(instruction.op is Op.VARIABLE or any(out[a] for a in instruction.args))
         return tuple(out)
+
+    @cached_property
+    def needed(self) -> frozenset[int]:
+        """The registers that the outputs depend on."""
+        return reachable(self.outputs, lambda r: self.instructions[r].args)
+
+    def with_outputs(self, outputs: Sequence[int]) -> Tape:
+        """The same program, of which other registers are asked for (by register number)."""
+        return Tape(self.inputs, self.instructions, self.constants, tuple(outputs))
 
     def to_json(self) -> dict[str, object]:
         """The tape as plain JSON data; constants as exact hexadecimal floats or quotients."""
@@ -113,6 +122,19 @@ def compile_tape(outputs: Sequence[Expression], inputs: Sequence[Expression]) ->
         tuple(builder.constants),
         tuple(register[id(o)] for o in outputs),
     )
+
+
+def reachable(
+    roots: Iterable[int], arguments: Callable[[int], Iterable[int]]
+) -> frozenset[int]:
+    """All registers that can be reached from the roots."""
+    pending, seen = list(roots), set[int]()
+    while pending:
+        register = pending.pop()
+        if register not in seen:
+            seen.add(register)
+            pending.extend(arguments(register))
+    return frozenset(seen)
 
 
 class _Builder:

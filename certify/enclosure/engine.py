@@ -17,7 +17,8 @@ from certify.enclosure.kernel import Tables, tables
 from certify.enclosure.monomials import monomials
 from certify.enclosure.program import Program, compile_program
 from certify.enclosure.rounding import U
-from certify.enclosure.layers import find_layers
+from certify.enclosure.folding import Constants
+from certify.enclosure.layers import Layer, find_layers
 from certify.enclosure.shallow import ShallowModels
 from systems.tape import Tape
 
@@ -27,6 +28,23 @@ CHUNK = 128
 """Boxes a matrix product: its operands then stay in cache."""
 
 THREADS = min(2, os.cpu_count() or 1)
+
+
+class _Shared:
+    """What engines of one program have in common: folded constants, hidden layers, their models."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.constants = Constants(tape)
+        self.layers: list[Layer] = find_layers(tape, self.constants)
+        self._models: dict[tuple[int, int], ShallowModels] = {}
+
+    def models(self, which: int, order: int, reach: Array) -> ShallowModels:
+        key = (which, order)
+        known = self._models.get(key)
+        if known is None or not (reach <= known.reach).all():
+            known = ShallowModels(self.layers[which], order, reach)
+            self._models[key] = known
+        return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +86,32 @@ class Tested:
 class Engine:
     """Bounds the scalar outputs of a tape on boxes inside a region |x| ≤ ``reach``.
 
+    An engine for other outputs of the same program shares what is costly (:meth:`asking`).
     Raises ValueError where the tape has an operation the kernels do not know.
     """
 
-    def __init__(self, tape: Tape, reach: Array) -> None:
+    def __init__(self, tape: Tape, reach: Array, shared: _Shared | None = None) -> None:
         self.tape, self.reach = tape, np.asarray(reach, dtype=np.float64)
-        self.layers = find_layers(tape)
+        self._shared = shared or _Shared(tape)
+        self.layers = self._shared.layers
+        needed = tape.needed
+        self._registers = [[r for r in x.registers if r in needed] for x in self.layers]
         preloaded: dict[int, int] = {}
         first = 0
-        for layer in self.layers:
-            for register, entries in layer.registers.items():
+        for layer, registers in zip(self.layers, self._registers, strict=True):
+            for register in registers:
                 preloaded[register] = first
-                first += len(entries)
-        self.program: Program = compile_program(tape, preloaded)
-        self._models: dict[int, list[ShallowModels]] = {}
+                first += len(layer.registers[register])
+        self.program: Program = compile_program(tape, self._shared.constants, preloaded)
+
+    def asking(self, tape: Tape) -> Engine:
+        """The engine of the same program with other outputs, sharing constants and models.
+
+        Raises ValueError where the program is another.
+        """
+        if tape.instructions is not self.tape.instructions:
+            raise ValueError("the tape is another program")
+        return Engine(tape, self.reach, self._shared)
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -103,10 +133,13 @@ class Engine:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(THREADS)
 
-    def _prepared(self, order: int) -> tuple[Tables, list[ShallowModels]]:
-        if order not in self._models:
-            self._models[order] = [ShallowModels(x, order, self.reach) for x in self.layers]
-        return tables(monomials(self.tape.dimension, order)), self._models[order]
+    def _prepared(self, order: int) -> tuple[Tables, list[tuple[ShallowModels, list[int]]]]:
+        models = [
+            (self._shared.models(which, order, self.reach), registers)
+            for which, registers in enumerate(self._registers)
+            if registers
+        ]
+        return tables(monomials(self.tape.dimension, order)), models
 
     def bound(self, lower: Array, upper: Array, order: int) -> tuple[Array, Array]:
         """Rigorous bounds of every output on every box: lower, upper (B, n) → two (B, J)."""
@@ -172,11 +205,15 @@ class Engine:
             job.result()
 
     def _given(
-        self, centre: Array, radius: Array, models: list[ShallowModels], T: Tables
+        self,
+        centre: Array,
+        radius: Array,
+        models: list[tuple[ShallowModels, list[int]]],
+        T: Tables,
     ) -> tuple[Array, Array]:
         if not models:
             return np.empty((len(centre), 0, T.M)), np.empty((len(centre), 0))
-        parts = [m.models(centre, radius, T) for m in models]
+        parts = [m.models(centre, radius, registers, T) for m, registers in models]
         return (
             np.concatenate([g for g, _ in parts], axis=1),
             np.concatenate([r for _, r in parts], axis=1),

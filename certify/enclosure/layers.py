@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.balls import constant_registers, to_float_interval
+from certify.enclosure.folding import Constants
 from systems.expression import Op
 from systems.tape import Instruction, Tape
 
@@ -61,11 +61,10 @@ class _Form:
     factors: tuple[Array, ...] = ()
 
 
-def find_layers(tape: Tape) -> list[Layer]:
+def find_layers(tape: Tape, constants: Constants) -> list[Layer]:
     """The one-hidden-layer networks of a tape whose weights are floats, exactly."""
     if len(tape.inputs) != 1:
         return []
-    constants = _exact_constants(tape)
     layers = []
     for index, i in enumerate(tape.instructions):
         if i.op is not Op.TANH:
@@ -83,22 +82,12 @@ def find_layers(tape: Tape) -> list[Layer]:
     return layers
 
 
-def _exact_constants(tape: Tape) -> dict[int, Array]:
-    """The constant registers that are floats exactly."""
-    out = {}
-    for index, balls in constant_registers(tape).items():
-        ends = np.array([to_float_interval(b) for b in balls])
-        if np.isfinite(ends).all() and (ends[:, 0] == ends[:, 1]).all():
-            out[index] = ends[:, 0]
-    return out
-
-
 @dataclass
 class _Search:
     tape: Tape
     hidden: int
     weight: Array
-    constants: dict[int, Array]
+    constants: Constants
     forms: dict[int, _Form] = field(default_factory=dict)
     registers: dict[int, list[Entry]] = field(default_factory=dict)
     betas: list[Array] = field(default_factory=list)
@@ -119,16 +108,17 @@ class _Search:
     def _form(self, i: Instruction) -> _Form | None:
         if i.op is Op.POWER and i.integers == (2,):
             return _Form("h2") if i.args[0] == self.hidden else None
-        if i.op is Op.SUB and i.args[0] in self.constants and i.args[1] in self.forms:
-            one = (self.constants[i.args[0]] == 1.0).all()
-            return _Form("prime") if one and self._is_plain(i.args[1], "h2") else None
+        if i.op is Op.SUB and i.args[1] in self.forms and self._is_plain(i.args[1], "h2"):
+            one = self.constants.exact(i.args[0])
+            return _Form("prime") if one is not None and (one == 1.0).all() else None
         if i.op is Op.MUL:
             a, b = i.args
             if a in self.forms and b in self.forms:
                 return _product(self.forms[a], self.forms[b])
             for fixed, varying in ((a, b), (b, a)):
-                if fixed in self.constants and varying in self.forms:
-                    return self._scaled(self.forms[varying], self.constants[fixed])
+                constant = self.constants.exact(fixed)
+                if constant is not None and varying in self.forms:
+                    return self._scaled(self.forms[varying], constant)
         return None
 
     def _is_plain(self, register: int, kind: str) -> bool:

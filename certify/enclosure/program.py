@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.balls import constant_registers, to_float_interval
 from certify.enclosure import series
+from certify.enclosure.folding import Constants
 from systems.expression import Op
-from systems.tape import Tape
+from systems.tape import Tape, reachable
 
 (
     INPUT,
@@ -116,18 +116,21 @@ class _Writer:
         return start
 
 
-def compile_program(tape: Tape, preloaded: Mapping[int, int] | None = None) -> Program:
+def compile_program(
+    tape: Tape, constants: Constants, preloaded: Mapping[int, int] | None = None
+) -> Program:
     """Compile the scalar outputs of a tape.
 
-    ``preloaded`` maps registers whose models are computed elsewhere to the index of their first
+    ``constants`` are the folded constant registers; ``preloaded`` maps registers whose models are computed elsewhere to the index of their first
     entry among the preloaded ones. Raises ValueError where an output is no scalar or where a
     constant is undefined or beyond float64.
     """
     if any(size != 1 for size in tape.output_sizes):
         raise ValueError("every output must be a scalar")
     writer = _Writer(tape, preloaded or {})
-    constants = _constants(tape)
-    needed = _needed(tape, writer.preloaded)
+    needed = reachable(
+        tape.outputs, lambda r: () if r in writer.preloaded else tape.instructions[r].args
+    )
     for index in range(len(tape.instructions)):
         if index not in needed:
             continue
@@ -154,38 +157,11 @@ def compile_program(tape: Tape, preloaded: Mapping[int, int] | None = None) -> P
     )
 
 
-Constants = dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]
-
-
-def _constants(tape: Tape) -> Constants:
-    """Midpoint and radius of every register that does not depend on the input."""
-    out: Constants = {}
-    for index, balls in constant_registers(tape).items():
-        ends = np.array([to_float_interval(b) for b in balls])
-        low, high = ends[:, 0], ends[:, 1]
-        middle = low + (high - low) / 2
-        radius = np.maximum(high - middle, middle - low)
-        radius = np.where(radius > 0, radius * (1 + 1e-15) + 1e-300, 0.0)
-        out[index] = (middle, radius)
-    return out
-
-
 def _finite(constants: Constants, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     middle, radius = constants[index]
     if not (np.isfinite(middle).all() and np.isfinite(radius).all()):
         raise ValueError("a constant subexpression is undefined or beyond the range of float64")
     return middle, radius
-
-
-def _needed(tape: Tape, preloaded: Mapping[int, int]) -> set[int]:
-    pending, needed = list(tape.outputs), set()
-    while pending:
-        index = pending.pop()
-        if index not in needed:
-            needed.add(index)
-            if index not in preloaded:
-                pending.extend(tape.instructions[index].args)
-    return needed
 
 
 def _constant_row(w: _Writer, constant: tuple[NDArray[np.float64], NDArray[np.float64]]) -> int:

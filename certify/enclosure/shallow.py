@@ -10,6 +10,7 @@ once. Derivatives of N come from the same product: their coefficients are those 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,7 +56,7 @@ class ShallowModels:
     """
 
     def __init__(self, layer: Layer, order: int, reach: Array) -> None:
-        self.layer, self.order = layer, order
+        self.layer, self.order, self.reach = layer, order, np.asarray(reach)
         self.top = order + max(1, layer.derivatives)
         if not (order >= 1 and self.top <= MAX_ORDER):
             raise ValueError(f"Taylor order {order} is beyond the engine")
@@ -68,8 +69,10 @@ class ShallowModels:
             _columns(layer.betas, powers, self.high, d) for d in range(self.top + 1)
         ]
         self.error = self._coefficient_errors(powers, reach)
-        self.entries = [e for entries in layer.registers.values() for e in entries]
-        self.plans = [self._plan(entry) for entry in self.entries]
+        self.plans = {
+            register: [self._plan(entry) for entry in entries]
+            for register, entries in layer.registers.items()
+        }
 
     def _coefficient_errors(self, powers: Array, reach: Array) -> Array:
         """E (R, M'): |computed − true| coefficient of each potential, whatever the box."""
@@ -140,12 +143,15 @@ class ShallowModels:
             start += width
         return out
 
-    def models(self, centre: Array, radius: Array, T: Tables) -> tuple[Array, Array]:
-        """Models in t of every entry, in order: given (B, E, M) and remainders (B, E)."""
+    def models(
+        self, centre: Array, radius: Array, registers: Sequence[int], T: Tables
+    ) -> tuple[Array, Array]:
+        """Models in t of the registers' entries, in order: given (B, E, M), remainders (B, E)."""
         raw = self.coefficients(centre)
-        given = np.empty((len(centre), len(self.plans), T.M))
-        given_rem = np.empty((len(centre), len(self.plans)))
-        for e, plan in enumerate(self.plans):
+        plans = [plan for register in registers for plan in self.plans[register]]
+        given = np.empty((len(centre), len(plans), T.M))
+        given_rem = np.empty((len(centre), len(plans)))
+        for e, plan in enumerate(plans):
             _normalise(
                 raw[plan.which],
                 radius,
