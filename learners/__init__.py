@@ -2,5 +2,6 @@
 
 from learners.elm_pi import ElmPolicyIteration
 from learners.lqr import lqr, lqr_candidate
+from learners.refine import Attempt, refine
 
-__all__ = ["ElmPolicyIteration", "lqr", "lqr_candidate"]
+__all__ = ["Attempt", "ElmPolicyIteration", "lqr", "lqr_candidate", "refine"]
