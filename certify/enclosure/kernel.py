@@ -22,16 +22,18 @@ import numba
 import numpy as np
 
 from certify.enclosure import series
+from certify.enclosure.compiled import jit
 from certify.enclosure.monomials import Monomials
 from certify.enclosure.rounding import TINY, U, down, up
 
 Tables = namedtuple("Tables", "n M K count degree product square sign exponent")
 """What the kernels need of :class:`Monomials`, as plain arrays."""
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
-
 
 def tables(m: Monomials) -> Tables:
+    """The tables as the kernels take them; ValueError beyond the order they have room for."""
+    if m.order > series.MAX_ORDER:
+        raise ValueError(f"Taylor order {m.order} is beyond the kernels' {series.MAX_ORDER}")
     return Tables(m.n, m.size, m.order, m.count, m.degree, m.product, m.square, m.sign, m.exponents)
 
 
@@ -282,6 +284,10 @@ def multiply(
                         cut += v
                     whole += v
         rem = (cut + g * whole) * (1.0 + (T.K + 4) * (T.K + 4) * 8.0 * U) + TINY
+        # Zero times what may not be defined is not zero; the loop above skips zeros.
+        last = T.K + 1
+        if not (math.isfinite(G[p + last * xs]) and math.isfinite(G[q + last * ys])):
+            rem = math.inf
         G[out * (T.K + 2) + (T.K + 1) * size + i] = rem
 
 
@@ -431,15 +437,15 @@ def relu(
     for i in range(size):
         zl, zh = entry_range(C, G, arg, size, i, top, T)
         slope, offset, extra = 0.0, 0.0, 0.0
-        if zl >= 0.0:
+        if not math.isfinite(zh - zl):
+            extra = math.inf
+        elif zl >= 0.0:
             slope = 1.0
-        elif zh > 0.0 and math.isfinite(zh - zl):
+        elif zh > 0.0:
             slope = min(max(zh / (zh - zl), 0.0), 1.0)
             gap = up(up(max(-slope * zl, up(1.0 - slope) * zh)))
             offset = 0.5 * gap
             extra = up(offset)
-        elif not (zh <= 0.0):
-            extra = math.inf
         for a in range(T.count[top]):
             C[out * T.M + a * size + i] = slope * C[arg * T.M + a * size + i]
         C[out * T.M + i] += offset
@@ -447,7 +453,7 @@ def relu(
         for d in range(T.K + 1):
             mass += G[arg * stride + d * size + i]
         inner = slope * G[arg * stride + (T.K + 1) * size + i] if slope > 0.0 else 0.0
-        noise = 4.0 * U * (mass + offset) if slope > 0.0 and slope < 1.0 else 0.0
+        noise = 4.0 * U * (mass + offset) if extra > 0.0 else 0.0
         rem = inner + noise + extra
         G[out * stride + (T.K + 1) * size + i] = (
             0.0 if rem == 0.0 else rem * (1.0 + (T.K + 8) * 8.0 * U) + TINY
@@ -462,7 +468,9 @@ def step(
     for i in range(size):
         zl, zh = entry_range(C, G, arg, size, i, top, T)
         value, rem = 0.5, 0.5
-        if zl > 0.0:
+        if not math.isfinite(zh - zl):
+            rem = math.inf
+        elif zl > 0.0:
             value, rem = 1.0, 0.0
         elif zh < 0.0:
             value, rem = 0.0, 0.0

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.polynomial import polynomial as poly
 
+from certify.enclosure.compiled import jit
 from certify.enclosure.rounding import ELEMENTARY, TINY, down, up
 
 SIN, COS, EXP, LOG, SQRT, TANH, SIGMOID, SOFTPLUS, RECIPROCAL = range(9)
@@ -58,7 +59,7 @@ def _square(a: float, b: float) -> tuple[float, float]:
     return max(down(min(low, high)), 0.0), up(max(low, high))
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def sine_range(lo: float, hi: float) -> tuple[float, float]:
     """Bounds of sin on [lo, hi]."""
     if not (hi - lo < 6.28) or abs(lo) > 1e8 or abs(hi) > 1e8:
@@ -79,7 +80,7 @@ def sine_range(lo: float, hi: float) -> tuple[float, float]:
     return max(low, -1.0), min(high, 1.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def cosine_range(lo: float, hi: float) -> tuple[float, float]:
     """Bounds of cos on [lo, hi]."""
     if not (hi - lo < 6.28) or abs(lo) > 1e8 or abs(hi) > 1e8:
@@ -124,10 +125,14 @@ def _near_compound(value: float) -> tuple[float, float]:
     return value - margin, value + margin
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def plain_range(kind: int, lo: float, hi: float) -> tuple[float, float]:
-    """Bounds of the function on [lo, hi]; infinite where it is not defined on all of it."""
-    if not (lo <= hi):
+    """Bounds of the function on [lo, hi]; infinite where it is not defined on all of it.
+
+    An end that is not finite says that the argument itself may not be defined: then a bounded
+    function's bounds would close boxes on which the formula has no value.
+    """
+    if not (lo <= hi) or math.isinf(lo) or math.isinf(hi):
         return -math.inf, math.inf
     if kind == SIN:
         return sine_range(lo, hi)
@@ -157,7 +162,7 @@ def plain_range(kind: int, lo: float, hi: float) -> tuple[float, float]:
     return -math.inf, math.inf
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def coefficients(
     kind: int, lo: float, hi: float, order: int, low: np.ndarray, high: np.ndarray
 ) -> None:
@@ -189,7 +194,7 @@ def coefficients(
         low[0], high[0] = first_low, first_high
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _trigonometric(
     kind: int, lo: float, hi: float, order: int, low: np.ndarray, high: np.ndarray
 ) -> None:
@@ -214,11 +219,11 @@ def _trigonometric(
             low[k], high[k] = down(a / factorial), up(b / factorial)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _power_like(
     kind: int, lo: float, hi: float, order: int, low: np.ndarray, high: np.ndarray
 ) -> None:
-    """a_k = a_{k−1} · factor_k / z, with factor −1 for 1/z, (3/2 − k)/k for sqrt, −(k−1)/k for log."""
+    """a_k = a_{k−1} · f_k / z, with f_k = −1 for 1/z, (3/2 − k)/k for sqrt, −(k−1)/k for log."""
     r0, r1 = plain_range(RECIPROCAL, lo, hi)
     for k in range(1, order + 1):
         if kind == LOG and k == 1:
@@ -232,9 +237,9 @@ def _power_like(
             low[k], high[k] = _mul(a, b, down(f), up(f))
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _logistic(kind: int, order: int, low: np.ndarray, high: np.ndarray) -> None:
-    """(k+1) y_{k+1} = [y² → coefficient k] subtracted from 1 (tanh' = 1 − y²) or y (σ' = y − y²)."""
+    """(k+1) y_{k+1} is 1 (tanh' = 1 − y²) or y (σ' = y − y²) less y², at coefficient k."""
     for k in range(order):
         a, b = 0.0, 0.0
         for i in range((k + 1) // 2):
