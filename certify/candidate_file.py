@@ -24,7 +24,7 @@ def candidate_tape(candidate: Candidate) -> Tape:
 def save_candidate(candidate: Candidate, path: str | PathLike[str], system_name: str) -> None:
     """Write a candidate for the system of that name. Raises InputError where it cannot be written.
 
-    V and k are kept exactly; what is no JSON in the provenance becomes text (NaN) or lists (arrays).
+    V and k are kept exactly. What is no JSON in the provenance becomes text or lists.
     """
     document = {
         "format": FORMAT,
