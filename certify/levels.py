@@ -17,10 +17,19 @@ Array = NDArray[np.float64]
 
 
 def sampled_points(condition: Condition, count: int, seed: int) -> Array:
-    """Uniform points of the condition's regions."""
+    """Points of the condition's regions: uniform, and drawn towards the centres on all scales.
+
+    Small sublevel sets lie there, and in many dimensions no uniform point would hit them.
+    """
     generator = np.random.default_rng(seed)
     share = max(count // len(condition.regions), 64)
-    return np.concatenate([r.sample(share, generator) for r in condition.regions])
+    out = []
+    for region in condition.regions:
+        points = region.sample(share, generator)
+        centre = np.array([float(v) for v in region.centre])
+        scale = np.where(np.arange(share) % 2, 10.0 ** generator.uniform(-3, 0, share), 1.0)
+        out.append(centre + scale[:, None] * (points - centre))
+    return np.concatenate(out)
 
 
 def lowest_violation(condition: Condition, ranked: int, seed: int = 0) -> float | None:
@@ -29,26 +38,39 @@ def lowest_violation(condition: Condition, ranked: int, seed: int = 0) -> float 
     ``ranked`` is an "at most" constraint; its own level is ignored, so that the answer is a first
     guess of the largest level at which the condition could hold.
     """
+    return _extreme(condition, ranked, seed)
+
+
+def highest_violation(condition: Condition, ranked: int, seed: int = 0) -> float | None:
+    """As :func:`lowest_violation`, the greatest value for an "at least" constraint."""
+    return _extreme(condition, ranked, seed)
+
+
+def _extreme(condition: Condition, ranked: int, seed: int) -> float | None:
+    """The most extreme value of the ranked output where all other constraints hold, by sampling."""
+    constraint = condition.violation[ranked]
     best = None
     points = sampled_points(condition, 1024, seed)
     generator = np.random.default_rng(seed + 1)
     widths = np.array([[float(w) for w in r.widths] for r in condition.regions]).max(axis=0)
-    for step in range(4):
+    chosen = points[:0]
+    for step in range(5):
         h = violations(condition, points)
-        values = float(condition.violation[ranked].level) - h[:, ranked]
+        # h = sign (value − level): the greater sign · value, the more extreme.
+        extremity = h[:, ranked] + constraint.sign * float(constraint.level)
         others = np.delete(h, ranked, axis=1)
-        bad = (others >= 0).all(axis=1) & np.isfinite(values)
+        bad = (others >= 0).all(axis=1) & np.isfinite(extremity)
         if bad.any():
-            lowest = float(values[bad].min())
-            best = lowest if best is None else min(best, lowest)
-            chosen = points[bad][np.argsort(values[bad])[:16]]
-        elif best is None:
+            top = float(extremity[bad].max())
+            best = top if best is None else max(best, top)
+            chosen = points[bad][np.argsort(-extremity[bad])[:16]]
+        if not len(chosen):
             return None
         near = chosen[:, None] + widths * 0.05 * 0.4**step * generator.uniform(
             -1, 1, (len(chosen), 16, chosen.shape[1])
         )
         points = np.concatenate([chosen, _inside(condition, near.reshape(-1, chosen.shape[1]))])
-    return best
+    return None if best is None else constraint.sign * best
 
 
 def _inside(condition: Condition, points: Array) -> Array:
@@ -79,7 +101,7 @@ def raise_level(ranked: int, ceiling: Fraction) -> Relax:
     def relax(condition: Condition, found: Counterexample) -> Condition | None:
         constraint = condition.violation[ranked]
         value = Fraction(found.outputs[constraint.output][1])
-        level = short_fraction(value * Fraction(257, 256), down=False)
+        level = short_fraction(value * Fraction(33, 32), down=False)
         if level >= ceiling or level <= constraint.level:
             return None
         levels = [c.level for c in condition.violation]

@@ -13,11 +13,10 @@ from certify.candidate import Candidate
 from certify.conditions import Condition
 from certify.enclosure.engine import Engine
 from certify.equilibrium import Answer, prove_zero
-from certify.levels import lower_level, lowest_violation, raise_level
+from certify.levels import highest_violation, lower_level, lowest_violation, raise_level
 from certify.origin import (
     contraction_on_hull,
     ellipsoids,
-    hull,
     instability,
     largest_level_inside,
     linearisation,
@@ -83,6 +82,13 @@ class StabilityResult:
 
 CORE_SHARE = Fraction(15, 16)
 """The first ellipsoid tried has this share of the largest level that fits into the domain."""
+
+
+CORE_TRIES = 4
+"""So many ellipsoids, each with a quarter of the level before, are tried at most."""
+
+CORE_BUDGET = 0.15
+"""The share of the remaining time that one of them may take."""
 
 
 class _Stop(Exception):
@@ -255,24 +261,35 @@ class _Attempt:
             return f"origin: {reason}"
         reason = "origin: no quadratic form decreases along the linearisation"
         for ellipsoid in ellipsoids(self.problem, matrix):
-            level = short_fraction(
-                largest_level_inside(self.problem, ellipsoid) * CORE_SHARE, down=True
-            )
-            found = self._search(
-                "contraction",
-                contraction_on_hull(self.problem, ellipsoid, level),
-                0.2,
-                relax=shrink_ellipsoid,
-                frontier=0,
-            )
-            if isinstance(found.verdict, Proved):
-                c_q = found.condition.violation[0].level
-                if self.c_q is None:
-                    self.ellipsoid, self.c_q = ellipsoid, c_q
+            level = self._first_core_level(ellipsoid)
+            for _ in range(CORE_TRIES):
+                found = self._search(
+                    "contraction",
+                    contraction_on_hull(self.problem, ellipsoid, level),
+                    CORE_BUDGET,
+                    relax=shrink_ellipsoid,
+                    frontier=0,
+                )
+                if isinstance(found.verdict, Proved):
+                    self.ellipsoid = ellipsoid
+                    self.c_q = found.condition.violation[0].level
                     return None
-            elif isinstance(found.verdict, Unknown):
+                if isinstance(found.verdict, Refuted):
+                    break
                 reason = f"origin: {found.verdict.reason}"
+                level = short_fraction(level / 4, down=True)
         return reason
+
+    def _first_core_level(self, ellipsoid: Ellipsoid) -> Fraction:
+        """As much as fits into the domain, or what a given c1 needs where that is less."""
+        most = largest_level_inside(self.problem, ellipsoid) * CORE_SHARE
+        if self.requested.c1 is not None:
+            needed = highest_violation(
+                self.problem.core(ellipsoid, self.requested.c1, most), 1, self.seed
+            )
+            if needed is not None and needed > 0:
+                most = min(most, 2 * Fraction(needed))
+        return short_fraction(most, down=True)
 
     def _find_core(self, c1: Fraction | None) -> None:
         """The largest level (at most c1, if that is given) whose sublevel set is in the ellipsoid."""
@@ -337,21 +354,16 @@ class _Attempt:
         if epsilon is not None:
             self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
             return epsilon
-        system = self.problem.system
-        reach = max(
-            max(c - a, b - c)
-            for a, c, b in zip(
-                system.domain.lower, system.equilibrium, system.domain.upper, strict=True
-            )
+        domain = self.problem.system.domain
+        ceiling = sum(w * w for w in domain.widths)
+        highest = highest_violation(
+            self.problem.small_set(c1, max(domain.widths)), 1, self.seed
         )
-        if self.ellipsoid is not None and self.c_q is not None:
-            box = hull(self.problem, self.ellipsoid, self.c_q)
-            reach = max(w / 2 for w in box.widths)
-        guess = short_fraction(reach / 8, down=False)
-        condition = self.problem.small_set(c1, guess)
-        found = self._search(
-            "small set", condition, relax=_raise_radius(reach * system.state_dimension)
-        )
+        if highest is None or highest <= 0:
+            return None
+        guess = short_fraction(Fraction(highest) * Fraction(33, 32), down=False)
+        condition = self.problem.small_set(c1, Fraction(1)).with_levels([c1, guess])
+        found = self._search("small set", condition, relax=raise_level(1, ceiling))
         if not isinstance(found.verdict, Proved):
             del self.searches["small set"]  # ε was not asked for: nothing is claimed about it
             return None
@@ -364,7 +376,3 @@ class _Attempt:
         )  # shown for a radius at most as large, hence for this one
         return radius
 
-
-def _raise_radius(ceiling: Fraction) -> Callable[[Condition, Counterexample], Condition | None]:
-    """Relax a small-set condition to a larger ball; the level is the radius squared."""
-    return raise_level(1, 4 * ceiling * ceiling)

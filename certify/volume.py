@@ -38,7 +38,7 @@ def sublevel_paving(
     budget: Budget,
     *,
     tolerance: float = 0.02,
-    most_boxes: int = 40_000,
+    most_boxes: int = 200_000,
 ) -> Paving:
     """Pave {x in region : V(x) ≤ level}, V the first output of the tape.
 
@@ -71,7 +71,7 @@ def sublevel_paving(
         if inside
         else (np.empty((0, n)), np.empty((0, n)))
     )
-    margin = 1e-12  # the sums above carry fewer than 10⁴ roundings
+    margin = 1e-9  # the sums above carry fewer than 10⁶ roundings of 1.2e-16 each
     return Paving(
         *boxes, inner * (1 - margin), (inner + _volume(low, high)) * (1 + margin)
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from certify.conditions import Constraint
 from certify.enclosure import interpreter
@@ -28,6 +31,16 @@ CHUNK = 128
 """Boxes a matrix product: its operands then stay in cache."""
 
 THREADS = min(2, os.cpu_count() or 1)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _single_threaded_blas() -> AbstractContextManager[object]:
+    """Keep BLAS from starting threads of its own inside ours: they would wait for each other."""
+    return cast(AbstractContextManager[object], _blas().limit(limits=1))
 
 
 class _Shared:
@@ -193,16 +206,17 @@ class Engine:
         radius = np.maximum(upper - centre, centre - lower)
         radius = radius * (1.0 + 4.0 * U)  # each difference was rounded once; 0 stays 0
         T, models = self._prepared(order)
-        jobs = []
-        for s in _slices(len(lower)):
-            given = self._given(centre[s], radius[s], models, T)
-            arguments = (centre[s], radius[s], *given)
-            if len(lower) <= CHUNK // 4:
-                work(s, arguments, T)
+
+        def chunk(s: slice) -> None:
+            work(s, (centre[s], radius[s], *self._given(centre[s], radius[s], models, T)), T)
+
+        slices = list(_slices(len(lower)))
+        with _single_threaded_blas():
+            if len(slices) == 1:
+                chunk(slices[0])
             else:
-                jobs.append(self._pool.submit(work, s, arguments, T))
-        for job in jobs:
-            job.result()
+                # Every chunk's products and kernels run on one core; the chunks share the cores.
+                list(self._pool.map(chunk, slices))
 
     def _given(
         self,
