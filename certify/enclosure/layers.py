@@ -14,6 +14,9 @@ from systems.tape import Instruction, Tape
 
 Array = NDArray[np.float64]
 
+LEAST_WEIGHT = 2.0**-64
+"""Powers of smaller input weights leave the normal range, where no relative error bound holds."""
+
 MOST_ROWS = 12
 """A wider map after the hidden layer is a deep network's, better served by composition."""
 
@@ -73,7 +76,7 @@ def find_layers(tape: Tape, constants: Constants) -> list[Layer]:
         if z.op is not Op.AFFINE or tape.instructions[z.args[0]].op is not Op.VARIABLE:
             continue
         weight, bias = (tape.constants[k] for k in z.constants)
-        if weight.is_dyadic and bias.is_dyadic:
+        if weight.is_dyadic and bias.is_dyadic and _has_normal_powers(weight.values):
             search = _Search(tape, index, weight.values, constants)
             search.run()
             if search.registers:
@@ -125,9 +128,11 @@ class _Search:
         form = self.forms[register]
         return form.kind == kind and form.scale == 1.0 and not form.factors
 
-    def _scaled(self, form: _Form, constant: Array) -> _Form:
+    def _scaled(self, form: _Form, constant: Array) -> _Form | None:
         if len(constant) == 1 and _is_power_of_two(constant[0]):
             return _Form(form.kind, form.scale * constant[0], form.factors)
+        if len(constant) not in (1, len(self.weight)):
+            return None  # a single neuron, broadcast
         factor = np.broadcast_to(constant, (len(self.weight),))
         return _Form(form.kind, form.scale, (*form.factors, factor))
 
@@ -147,6 +152,8 @@ class _Search:
             return None
         if form.kind == "prime" and len(form.factors) <= 1:
             beta = _times(form.scale, form.factors[0] if form.factors else self._ones)
+            if beta is None:
+                return None
             which = self._number(beta)
             return [Entry(which, (j,), o) for j, o in enumerate(offsets)]
         if form.kind == "second":
@@ -160,10 +167,13 @@ class _Search:
     def _value_betas(self, rows: Array, form: _Form) -> list[Array] | None:
         """The rows of rows · diag(scale ∏ factors), where no rounding is needed to say them."""
         if not form.factors:
-            return [_times(form.scale, row) for row in rows]
-        if len(form.factors) == 1 and (rows == 1.0).all():
-            return [_times(form.scale, form.factors[0])] * len(rows)
-        return None
+            scaled = [_times(form.scale, row) for row in rows]
+        elif len(form.factors) == 1 and (rows == 1.0).all():
+            scaled = [_times(form.scale, form.factors[0])] * len(rows)
+        else:
+            return None
+        betas = [beta for beta in scaled if beta is not None]
+        return betas if len(betas) == len(scaled) else None
 
     def _second(self, form: _Form, offsets: list[float]) -> list[Entry] | None:
         """h (1 − h²) = −½ tanh'': one factor must be a column of W, the other is β."""
@@ -172,8 +182,9 @@ class _Search:
             return None
         for column, beta in (factors, factors[::-1]):
             for i in range(self.weight.shape[1]):
-                if np.array_equal(column, self.weight[:, i]):
-                    which = self._number(_times(-0.5 * form.scale, beta))
+                scaled = _times(-0.5 * form.scale, beta)
+                if scaled is not None and np.array_equal(column, self.weight[:, i]):
+                    which = self._number(scaled)
                     return [Entry(which, (i, j), o) for j, o in enumerate(offsets)]
         return None
 
@@ -195,9 +206,13 @@ def _is_power_of_two(value: float) -> bool:
     return value != 0.0 and abs(math.frexp(value)[0]) == 0.5 and 2.0**-64 <= abs(value) <= 2.0**64
 
 
-def _times(scale: float, beta: Array) -> Array:
-    """scale · beta, exactly. Raises ValueError where a denormal would be rounded."""
-    out = scale * beta
-    if not np.array_equal(out / scale, beta):
-        raise ValueError("an output weight is too close to the limits of float64")
-    return out
+def _has_normal_powers(weight: Array) -> bool:
+    moduli = np.abs(weight[weight != 0.0])
+    return bool((moduli >= LEAST_WEIGHT).all())
+
+
+def _times(scale: float, beta: Array) -> Array | None:
+    """scale · beta, exactly; None where it is too close to the limits of float64 for that."""
+    with np.errstate(all="ignore"):
+        out = scale * beta
+        return out if np.array_equal(out / scale, beta) else None
