@@ -223,12 +223,7 @@ class _Run:
         stuck = (axis < 0) | ~((low < cut) & (cut < high))
         stuck |= (high - low) <= FINEST * self.scale[axis]
         if stuck.any():
-            point = 0.5 * (lower[stuck][0] + upper[stuck][0])
-            where = ", ".join(f"{v:.6g}" for v in point)
-            return Unknown(
-                f"{self.condition.name}: undecided at ({where}) down to the arithmetic's precision; "
-                "the margin there is too thin, change a constant a little"
-            )
+            return Unknown(self._undecided(lower[stuck][0], upper[stuck][0]))
         first = self.tree.split(nodes, axis, cut)
         lower_right, upper_left = lower.copy(), upper.copy()
         lower_right[rows, axis] = cut
@@ -242,6 +237,21 @@ class _Run:
             )
         )
         return None
+
+    def _undecided(self, lower: Array, upper: Array) -> str:
+        """Why a box that cannot be split further is open: what is known there, and how closely."""
+        low, high = self.engine.bound(lower[None], upper[None], self.order)
+        used = sorted({c.output for c in self.condition.violation})
+        known = ", ".join(
+            f"{self.condition.outputs[j]} = {(low[0, j] + high[0, j]) / 2:.6g} "
+            f"± {(high[0, j] - low[0, j]) / 2:.1g}"
+            for j in used
+        )
+        where = ", ".join(f"{v:.6g}" for v in 0.5 * (lower + upper))
+        return (
+            f"{self.condition.name}: undecided at ({where}), where rounding leaves {known}; "
+            "smaller weights or other constants give a wider margin"
+        )
 
     def _choose_order(self, lower: Array, upper: Array) -> None:
         """Every so often, take the order with the least cost for each box it closes."""

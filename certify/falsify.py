@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from certify.conditions import Condition
 from certify.enclosure.engine import Engine
 from certify.verdict import Counterexample
+from systems.box import Box
 from systems.evaluate import evaluate
 
 Array = NDArray[np.float64]
@@ -65,23 +66,40 @@ def _merit(h: Array, scale: Array) -> Array:
 
 
 def confirm(condition: Condition, engine: Engine, points: Array) -> Counterexample | None:
-    """The first of the points that lies in a region and breaks the condition, rigorously."""
-    inside = np.array(
-        [any(r.contains(point.tolist()) for r in condition.regions) for point in points],
-        dtype=bool,
-    )
-    points = points[inside]
+    """The first of the points that breaks the condition, rigorously.
+
+    A point is first moved, exactly, into the nearest region (a face at 1/5 holds no float); the
+    counterexample's floats are then the nearest to a rational point of which the bounds hold.
+    """
     if not len(points):
         return None
-    lower, upper = engine.bound(points, points, 1)
-    for point, low, high in zip(points, lower, upper, strict=True):
+    exact = [_moved_inside(condition.regions, p) for p in points.tolist()]
+    ends = [Box(p, p).outer() for p in exact]
+    lower, upper = engine.bound(
+        np.array([a for a, _ in ends]), np.array([b for _, b in ends]), 1
+    )
+    for point, low, high in zip(exact, lower, upper, strict=True):
         if all(
             _holds(c.sign, c.strict, c.level, float(low[c.output]), float(high[c.output]))
             for c in condition.violation
         ):
             bounds = tuple(zip(low.tolist(), high.tolist(), strict=True))
-            return Counterexample(condition.name, tuple(point.tolist()), bounds)
+            return Counterexample(condition.name, tuple(float(v) for v in point), bounds)
     return None
+
+
+def _moved_inside(regions: tuple[Box, ...], point: list[float]) -> tuple[Fraction, ...]:
+    """The nearest point (in the maximum norm) of the nearest region."""
+    moved = [
+        tuple(
+            min(max(Fraction(v), low), high)
+            for v, low, high in zip(point, r.lower, r.upper, strict=True)
+        )
+        for r in regions
+    ]
+    return min(
+        moved, key=lambda m: max(abs(a - Fraction(v)) for a, v in zip(m, point, strict=True))
+    )
 
 
 def _holds(sign: int, strict: bool, level: Fraction, low: float, high: float) -> bool:

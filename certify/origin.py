@@ -86,7 +86,7 @@ def largest_level_inside(problem: StabilityProblem, ellipsoid: Ellipsoid) -> Fra
     q is at least d² / (P⁻¹)ᵢᵢ where |xᵢ − x*ᵢ| = d.
     """
     inverse = exact_inverse(ellipsoid.matrix)
-    domain, centre = problem.system.domain, problem.system.equilibrium
+    domain, centre = problem.domain, problem.system.equilibrium
     return min(
         min(c - low, high - c) ** 2 / inverse[i][i]
         for i, (low, c, high) in enumerate(zip(domain.lower, centre, domain.upper, strict=True))

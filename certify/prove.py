@@ -11,6 +11,7 @@ from certify.branch_and_bound import Progress, Search, reach_of, search
 from certify.budget import Budget, Clock
 from certify.candidate import Candidate
 from certify.conditions import Condition
+from certify.domain import with_best_domain
 from certify.enclosure.engine import Engine
 from certify.equilibrium import Answer, prove_zero
 from certify.levels import highest_violation, lower_level, lowest_violation, raise_level
@@ -109,14 +110,19 @@ def prove_stability(
 ) -> StabilityResult:
     """Prove the claim on the largest region found, or on the one the constants state.
 
-    Constants that ``requested`` fixes are proved or refuted as they stand; the others are chosen:
+    Where neither level is given the statement may be made on a smaller box than the system's domain
+    (``result.problem.domain``). Constants that ``requested`` fixes are proved or refuted as they stand; the others are chosen:
     the ellipsoid and core as large as the contraction allows, c2 as large as containment and
     decrease allow, lowered by one search as it meets violations. Raises ValueError where system
     and candidate do not fit.
     """
+    requested = requested or Requested()
+    problem = StabilityProblem(system, candidate)
+    if requested.c1 is None and requested.c2 is None:
+        problem = with_best_domain(problem, seed)
     attempt = _Attempt(
-        StabilityProblem(system, candidate),
-        requested or Requested(),
+        problem,
+        requested,
         (budget or Budget()).started(),
         on_progress,
         seed,
@@ -159,7 +165,7 @@ class _Attempt:
             paving = sublevel_paving(
                 self.problem.asking(0),
                 theorem.constants.c2,
-                self.problem.system.domain,
+                self.problem.domain,
                 Budget(max(2.0, 0.1 * seconds)),
             )
         return StabilityResult(
@@ -244,7 +250,7 @@ class _Attempt:
         program = id(condition.tape.instructions)
         if program not in self.engines:
             self.engines[program] = Engine(
-                condition.tape, reach_of((self.problem.system.domain, *condition.regions))
+                condition.tape, reach_of((self.problem.domain, *condition.regions))
             )
         return self.engines[program].asking(condition.tape)
 
@@ -354,7 +360,7 @@ class _Attempt:
         if epsilon is not None:
             self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
             return epsilon
-        domain = self.problem.system.domain
+        domain = self.problem.domain
         ceiling = sum(w * w for w in domain.widths)
         highest = highest_violation(
             self.problem.small_set(c1, max(domain.widths)), 1, self.seed

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from certify.candidate import Candidate
 from certify.conditions import Condition, Constraint
 from systems import expression as ex
+from systems.box import Box
 from systems.differentiate import directional, gradient
 from systems.dynamics import ControlAffineSystem
 from systems.exact import ExactArray
@@ -47,10 +48,25 @@ class Ellipsoid:
 
 @dataclass(frozen=True, eq=False)
 class StabilityProblem:
-    """A closed loop and a Lyapunov candidate, and the statements that can be made about them."""
+    """A closed loop and a Lyapunov candidate, and the statements that can be made about them.
+
+    ``domain`` is D, by default the system's; any box around the equilibrium inside that will do.
+    """
 
     system: ControlAffineSystem
     candidate: Candidate
+    chosen_domain: Box | None = None
+
+    def __post_init__(self) -> None:
+        whole, part = self.system.domain, self.domain
+        if not (whole.contains(part.lower) and whole.contains(part.upper)):
+            raise ValueError("the domain of a statement must lie in the system's domain")
+        if not part.contains_in_interior(self.system.equilibrium):
+            raise ValueError("the domain of a statement must contain the equilibrium inside")
+
+    @property
+    def domain(self) -> Box:
+        return self.chosen_domain or self.system.domain
 
     @cached_property
     def state(self) -> Expression:
@@ -99,7 +115,7 @@ class StabilityProblem:
                 Constraint(0, "at most", c2),
                 Constraint(1, "at least", -mu, strict=True),
             ),
-            (self.system.domain,),
+            (self.domain,),
         )
 
     def containment(self, c2: Fraction) -> Condition:
@@ -109,7 +125,7 @@ class StabilityProblem:
             self.asking(0),
             ("V",),
             (Constraint(0, "at most", c2),),
-            self.system.domain.faces(),
+            self.domain.faces(),
         )
 
     def small_set(self, c1: Fraction, epsilon: Fraction) -> Condition:
@@ -122,7 +138,7 @@ class StabilityProblem:
                 Constraint(0, "at most", c1),
                 Constraint(1, "at least", epsilon**2),
             ),
-            (self.system.domain,),
+            (self.domain,),
         )
 
     def origin_program(self, ellipsoid: Ellipsoid) -> Tape:
@@ -145,7 +161,7 @@ class StabilityProblem:
             program.with_outputs([program.outputs[2], program.outputs[0]]),
             ("V", "q"),
             (Constraint(0, "at most", c1), Constraint(1, "at least", level)),
-            (self.system.domain,),
+            (self.domain,),
         )
 
     def contraction(self, ellipsoid: Ellipsoid, level: Fraction) -> Condition:
@@ -156,7 +172,7 @@ class StabilityProblem:
             program.with_outputs(program.outputs[:2]),
             ("q", "largest disc end"),
             (Constraint(0, "at most", level), Constraint(1, "at least", Fraction(0))),
-            (self.system.domain,),
+            (self.domain,),
         )
 
     def quadratic(self, ellipsoid: Ellipsoid) -> Expression:

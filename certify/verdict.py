@@ -19,8 +19,9 @@ class _Verdict:
 class Counterexample:
     """A point that breaks a condition, and enclosures of the outputs there that show it.
 
-    ``point`` are float64 coordinates, meant exactly; ``outputs`` are rigorous (lower, upper) bounds
-    of every output of the condition's tape at the point.
+    ``point`` are the float64 coordinates nearest to the point (which is rational, on a face at 1/5
+    say); ``outputs`` are rigorous (lower, upper) bounds, at the point itself, of every output of
+    the condition's tape.
     """
 
     condition: str
