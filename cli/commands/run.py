@@ -1,0 +1,67 @@
+"""``stableproof run``: train, prove, repair, and leave a certificate and a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.errors import StoppedByUserError
+from cli.options import common, constants, out, seed, training
+from cli.output import note
+
+
+@click.command("run")
+@click.argument("system")
+@training
+@seed
+@constants
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="Of training, proof and repair, at most.",
+)
+@out
+@common
+def command(system: str, as_json: bool, **options: Any) -> int:
+    """Train a controller for SYSTEM (of the zoo, or a TOML file) and prove it stable.
+
+    Counterexamples go back into the training until the proof succeeds or a limit ends it.
+    Constants that are left out are searched for. With --out, leaves candidate, certificate and
+    report in that folder; after Ctrl-C the same command goes on where it stopped.
+    """
+    from cli.evidence import retell
+    from cli.inputs import (
+        constant_settings,
+        learner_settings,
+        load_plant,
+        make_learner,
+        requested,
+    )
+    from cli.loop import Loop
+    from cli.run_folder import RunFolder
+
+    asked = requested(options)
+    plant = load_plant(system)
+    learner = make_learner(options, plant)
+    rounds = 1 if options["learner"] == "lqr" else options["rounds"]
+    folder = None
+    if options["out"] is not None:
+        settings = {
+            **plant.settings(),
+            **learner_settings(options),
+            **constant_settings(options),
+            "rounds": rounds,
+        }
+        folder = RunFolder.open(options["out"], "run", settings, force=options["force"])
+        if folder.outcome is not None:
+            note(f"{folder.path} holds this run already, finished; --force repeats it")
+            return retell(folder.outcome, as_json)
+    loop = Loop(plant, learner, asked, rounds, options["time_limit"], options["seed"], folder)
+    try:
+        return loop.run(as_json)
+    except KeyboardInterrupt:
+        kept = "; the same command goes on where this one stopped" if folder is not None else ""
+        raise StoppedByUserError(f"interrupted{kept}") from None

@@ -1,0 +1,133 @@
+"""``stableproof show``: what a run, a candidate or a certificate holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import common
+from cli.output import say, say_json
+from cli.transcript import row
+
+
+@click.command("show")
+@click.argument("path", type=click.Path())
+@common
+def command(path: str, as_json: bool) -> int:
+    """Tell what PATH holds: the folder of a run, a candidate file or a certificate.
+
+    What is told was recorded when it was written; nothing is proved again. Exit code 0.
+    """
+    file = Path(path)
+    record = _run(file) if file.is_dir() else _document(file)
+    if as_json:
+        say_json({k: v for k, v in record.items() if k != "transcript"})
+    else:
+        for line in record["transcript"]:
+            say(str(line))
+    return 0
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    from cli.outcome import nothing_decided
+    from cli.run_folder import read_run
+
+    data = read_run(folder)
+    settings = ", ".join(f"{k} {v}" for k, v in data["settings"].items() if v is not None)
+    head = [row("command", data["command"]), row("settings", settings)]
+    if data["status"] == "finished":
+        record = data["outcome"]
+        lines = [str(line) for line in record.get("transcript", [])]
+        return {**record, "settings": data["settings"], "transcript": [*head, *lines]}
+    loop = data.get("loop")
+    lines = [str(line) for line in loop["transcript"]] if isinstance(loop, dict) else []
+    reason = "the run is not finished; the same command goes on with it"
+    return {
+        **nothing_decided(reason, settings=data["settings"]),
+        "transcript": [*head, *lines, f"unknown: {reason}"],
+    }
+
+
+def _document(file: Path) -> dict[str, Any]:
+    from certify.candidate_file import FORMAT as CANDIDATE
+    from proofs.certificate import FORMAT as CERTIFICATE
+    from systems.errors import InputError
+    from systems.json_data import read_json
+
+    data = read_json(file, "a candidate or a certificate")
+    kind = data.get("format") if isinstance(data, dict) else None
+    if kind == CANDIDATE:
+        return _candidate(file)
+    if kind == CERTIFICATE:
+        return _certificate(file)
+    raise InputError(f"{file} is neither a candidate nor a certificate of ours")
+
+
+def _candidate(file: Path) -> dict[str, Any]:
+    from certify.candidate_file import candidate_tape, load_candidate
+    from cli.outcome import nothing_decided
+
+    candidate, name = load_candidate(file)
+    record = {k: v for k, v in candidate.provenance.items() if k != "history"}
+    control = 0 if candidate.control is None else candidate.control.size
+    steps = len(candidate_tape(candidate).instructions)
+    lines = [
+        row("candidate", f"for {name}: {candidate.state.size} states, {control} inputs"),
+        row("program", f"{steps} steps"),
+        *(
+            row(_words(key), _plain(value))
+            for key, value in record.items()
+            if isinstance(value, str | int | float)
+        ),
+    ]
+    return {
+        **nothing_decided("a candidate is a proposal; certify proves it or refutes it"),
+        "system": name,
+        "provenance": record,
+        "transcript": lines,
+    }
+
+
+def _certificate(file: Path) -> dict[str, Any]:
+    from cli.outcome import nothing_decided
+    from proofs.certificate import load_certificate
+
+    document: Mapping[str, Any] = load_certificate(file)
+    statement, evidence = document["statement"], document["evidence"]
+    constants = {k: v for k, v in statement["constants"].items() if v is not None}
+    volume = document["volume"]
+    at_least = None if volume is None else float.fromhex(volume["at_least"])
+    reason = "as the certificate states; it was not checked again"
+    lines = [
+        row("system", str(statement["system"]["name"])),
+        row("claim", str(statement["claim"])),
+        row("", str(statement["words"])),
+        *(row(_words(k), str(v)) for k, v in constants.items()),
+        *(row("condition", f"{name}: {part['claim']}") for name, part in evidence.items()),
+        row("hash", str(document["sha256"]["document"])),
+        f"proved ({reason})",
+    ]
+    return {
+        **nothing_decided(reason),
+        "verdict": "proved",
+        "system": statement["system"]["name"],
+        "claim": statement["claim"],
+        "conditions": [
+            {"name": name, "claim": part["claim"], "verdict": part["verdict"]}
+            for name, part in evidence.items()
+        ],
+        "region": {"exact": statement["constants"], "volume": at_least},
+        "certificate": str(file),
+        "transcript": lines,
+    }
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

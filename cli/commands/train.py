@@ -1,0 +1,73 @@
+"""``stableproof train``: a candidate, with no promise."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from cli.options import common, out, seed, training
+from cli.output import note, say, say_json
+
+
+@click.command("train")
+@click.argument("system")
+@training
+@seed
+@out
+@common
+def command(system: str, as_json: bool, **options: Any) -> int:
+    """Train a controller and its Lyapunov function for SYSTEM (of the zoo, or a TOML file).
+
+    With --out, writes DIR/candidate.json for certify. Nothing is proved yet.
+    """
+    from cli.inputs import learner_settings, load_plant, make_learner
+    from cli.outcome import nothing_decided
+    from cli.progress import ProgressBars
+    from cli.run_folder import RunFolder
+    from cli.transcript import row, training_row
+
+    plant = load_plant(system)
+    learner = make_learner(options, plant)
+    folder = None
+    if options["out"] is not None:
+        settings = {**plant.settings(), **learner_settings(options)}
+        folder = RunFolder.open(options["out"], "train", settings, force=options["force"])
+        if folder.outcome is not None:
+            note(f"{folder.path} holds this candidate already; --force trains it again")
+            _tell_former(folder.outcome, as_json)
+            return 0
+    started = time.perf_counter()
+    with ProgressBars() as bars:
+        candidate = learner.fit(plant.system, progress=bars.training)
+    elapsed = time.perf_counter() - started
+    line = training_row(candidate, elapsed)
+    record = nothing_decided(
+        "trained only; certify proves it or refutes it",
+        system=plant.system.name,
+        seconds={"train": elapsed, "prove": 0.0},
+        training={k: v for k, v in candidate.provenance.items() if k != "history"},
+        candidate=None,
+        transcript=[line],
+    )
+    if folder is not None:
+        from certify.candidate_file import save_candidate
+
+        path = folder.write(
+            "candidate.json", lambda p: save_candidate(candidate, p, plant.system.name)
+        )
+        record["candidate"] = str(path)
+        record["transcript"] = [line, row("candidate", str(path))]
+        folder.save(status="finished", outcome=record)
+    _tell_former(record, as_json)
+    return 0
+
+
+def _tell_former(record: dict[str, Any], as_json: bool) -> None:
+    lines = record.get("transcript", [])
+    if as_json:
+        say_json({k: v for k, v in record.items() if k != "transcript"})
+    else:
+        for line in lines:
+            say(str(line))

@@ -1,0 +1,171 @@
+"""The loop of ``run``: told line by line, and stored stage by stage so that it can be resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import CODES
+from cli.evidence import finish, leave_evidence, path_rows
+from cli.outcome import counterexample_row, outcome, reason_of, word
+from cli.output import note, say, say_json
+from cli.progress import ProgressBars
+from cli.transcript import proof_rows, row, training_row, verdict_row
+from systems.errors import InputError
+
+if TYPE_CHECKING:
+    from certify.candidate import Candidate
+    from certify.prove import Requested
+    from cli.inputs import Plant
+    from cli.run_folder import RunFolder
+    from learners.refine import Attempt, Learner
+    from learners.repair import Repair
+
+
+@dataclass
+class Loop:
+    """One ``stableproof run``. ``lines`` is the transcript, ``rows`` the table of rounds."""
+
+    plant: Plant
+    learner: Learner
+    asked: Requested
+    rounds: int
+    time_limit: float
+    seed: int
+    folder: RunFolder | None
+    lines: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    points: list[dict[str, Any]] = field(default_factory=list)
+    quiet: bool = False
+    _repair: Any = None
+
+    def run(self, as_json: bool) -> int:
+        """All of it; returns the exit code. KeyboardInterrupt leaves the folder resumable."""
+        from certify import Budget
+        from cli.warm_up import warm_up
+        from learners.refine import refine
+        from learners.repair import Repair
+
+        self.quiet = as_json
+        repair, trained = self._stored()
+        self._repair = repair or Repair.none(self.plant.system.state_dimension)
+        warm_up()
+        last: Attempt | None = None
+        with ProgressBars() as bars:
+
+            def on_trained(number: int, candidate: Candidate, elapsed: float) -> None:
+                bars.clear()
+                self._trained(number, candidate, elapsed)
+
+            for last in refine(
+                self.plant.system,
+                self.learner,
+                self.asked,
+                rounds=self.rounds,
+                budget=Budget(self.time_limit),
+                on_progress=bars.proving,
+                on_training=bars.training,
+                on_trained=on_trained,
+                seed=self.seed,
+                resume=repair,
+                trained=trained,
+            ):
+                bars.clear()
+                self._proved(last)
+        assert last is not None and last.conclusion is not None
+        return self._end(last, as_json)
+
+    def _tell(self, line: str) -> None:
+        self.lines.append(line)
+        if not self.quiet:
+            say(line)
+
+    def _stored(self) -> tuple[Repair | None, tuple[Candidate, float] | None]:
+        """Where an interrupted run stopped: the repair to come, and its candidate if trained."""
+        stored = None if self.folder is None else self.folder.data.get("loop")
+        if self.folder is None or stored is None:
+            return None, None
+        from certify.candidate_file import load_candidate
+        from learners.repair import Repair
+
+        path = self.folder.path
+        dimension = self.plant.system.state_dimension
+        try:
+            repair = Repair.from_json(stored["repair"], dimension)
+            self.rows, self.points = list(stored["rounds"]), list(stored["counterexamples"])
+            elapsed = stored["train_seconds"]
+            self.lines = [str(line) for line in stored["transcript"]]
+            if not (elapsed is None or isinstance(elapsed, float)):
+                raise TypeError
+        except (KeyError, TypeError, InputError):
+            raise InputError(f"{path}: run.json is damaged; --force starts anew") from None
+        if not self.quiet:
+            for line in self.lines:
+                say(line)
+        note(f"resuming {path} at round {repair.round}")
+        if elapsed is None:
+            return repair, None
+        candidate, _ = load_candidate(path / "candidate.json")
+        return repair, (candidate, elapsed)
+
+    def _store(self, repair: Repair, train_seconds: float | None) -> None:
+        if self.folder is not None:
+            self.folder.save(
+                loop={
+                    "repair": repair.as_json(),
+                    "train_seconds": train_seconds,
+                    "rounds": self.rows,
+                    "counterexamples": self.points,
+                    "transcript": self.lines,
+                }
+            )
+
+    def _trained(self, number: int, candidate: Candidate, elapsed: float) -> None:
+        from certify.candidate_file import save_candidate
+
+        if number > 1:
+            self._tell(f"round {number}")
+        self._tell(training_row(candidate, elapsed))
+        if self.folder is not None:
+            name = self.plant.system.name
+            self.folder.write("candidate.json", lambda path: save_candidate(candidate, path, name))
+            self._store(self._repair, elapsed)
+
+    def _proved(self, attempt: Attempt) -> None:
+        if self.rows and self.rows[-1]["round"] == attempt.round:
+            return  # the refit after this round failed: nothing new was proved
+        self.rows.append(attempt.as_row())
+        found = attempt.result.counterexample
+        if found is not None:
+            self.points.append(counterexample_row(found, attempt.result, attempt.round))
+        for line in proof_rows(attempt.result):
+            self._tell(line)
+        if attempt.next_repair is not None:
+            verdict = attempt.verdict
+            self._tell(f"{word(verdict)}: {reason_of(verdict, attempt.result)}")
+            self._tell(row("repair", attempt.next_step))
+            self._repair = attempt.next_repair
+            self._store(attempt.next_repair, None)
+
+    def _end(self, last: Attempt, as_json: bool) -> int:
+        assert last.conclusion is not None
+        self._tell(verdict_row(last.result, last.conclusion))
+        record = outcome(
+            last.result,
+            last.conclusion,
+            counterexamples=self.points,
+            train_seconds=sum(r["train_seconds"] for r in self.rows),
+            prove_seconds=sum(r["prove_seconds"] for r in self.rows),
+            boxes=sum(r["boxes"] for r in self.rows),
+            rounds=self.rows,
+            candidate=None,
+        )
+        if self.folder is not None:
+            record["candidate"] = str(self.folder.path / "candidate.json")
+            record = leave_evidence(self.folder, last.result, record, self.rows)
+            for line in path_rows(record):
+                self._tell(line)
+        finish(self.folder, record, self.lines)
+        if as_json:
+            say_json(record)
+        return CODES[str(record["verdict"])]

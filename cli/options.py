@@ -1,0 +1,133 @@
+"""Options that several commands share, and the exact numbers among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Positive(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """A positive number, exactly as written: 0.029 is 29/1000. Fractions such as 1/3 are fine."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        from systems.exact import exact
+
+        try:
+            number = exact(value)
+        except ValueError as error:
+            self.fail(f"{error}; write a decimal such as 0.029", param, ctx)
+        if number <= 0:
+            self.fail(f"{value} is not positive", param, ctx)
+        return number
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if not 0 < number < 1e9:
+            self.fail(f"{value} s is no time limit; give a positive number of seconds", param, ctx)
+        return number
+
+
+def chained(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several decorators as one, in the order in which the help lists them."""
+
+    def apply(function: F) -> F:
+        for decorate in reversed(decorators):
+            function = decorate(function)
+        return function
+
+    return apply
+
+
+common = chained(
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."),
+    click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks and warnings."),
+)
+
+out = chained(
+    click.option(
+        "--out",
+        type=click.Path(),
+        help="The folder to write to; nothing is written anywhere else.",
+    ),
+    click.option("--force", is_flag=True, help="Overwrite the files of a former run in --out."),
+)
+
+constants = chained(
+    click.option("--c1", type=Positive(), help="Lower level of the decrease."),
+    click.option("--c2", type=Positive(), help="The level whose sublevel set is claimed."),
+    click.option("--mu", type=Positive(), help="dV/dt <= -mu between the levels."),
+    click.option("--epsilon", type=Positive(), help="Radius of a ball that holds V <= c1."),
+    click.option(
+        "--claim",
+        type=click.Choice(["asymptotic-stability", "attraction"]),
+        default="asymptotic-stability",
+        show_default=True,
+        help="What is to be proved; attraction says nothing about the equilibrium itself.",
+    ),
+    click.option(
+        "--time-limit",
+        type=Seconds(),
+        default="60",
+        show_default=True,
+        help="Seconds for proofs (of run: training included).",
+    ),
+)
+
+training = chained(
+    click.option(
+        "--learner",
+        type=click.Choice(["elm-pi", "lqr"]),
+        default="elm-pi",
+        show_default=True,
+        help="Policy iteration, or the linear-quadratic regulator as a baseline.",
+    ),
+    click.option("--neurons", type=click.IntRange(1, 100_000), default=100, show_default=True),
+    click.option(
+        "--activation", type=click.Choice(["tanh", "relu"]), default="tanh", show_default=True
+    ),
+    click.option(
+        "--features",
+        type=click.Choice(["adapted", "uniform"]),
+        default="adapted",
+        show_default=True,
+        help="Hidden layer fitted to the system, or U[-1, 1] as in the paper.",
+    ),
+    click.option(
+        "--initial-gain",
+        metavar="K",
+        help='Start from u = u* - K (x - x*); rows by ";", entries by ",".',
+    ),
+    click.option(
+        "--initial-policy",
+        metavar="U",
+        help='Start from formulas of the states, one an input, separated by ";".',
+    ),
+)
+
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of everything that is drawn at random.",
+)

@@ -1,0 +1,168 @@
+"""A result as the one JSON object of ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from certify.prove import StabilityResult
+    from certify.verdict import Counterexample, Verdict
+
+ORDER = ("equilibrium", "contraction", "core", "containment", "decrease", "small set")
+"""As a proof examines them."""
+
+
+def nothing_decided(reason: str, **more: object) -> dict[str, object]:
+    """The object of a command that proves nothing."""
+    return {
+        "verdict": "unknown",
+        "reason": reason,
+        "conditions": [],
+        "region": None,
+        "counterexamples": [],
+        "seconds": {"train": 0.0, "prove": 0.0},
+        "boxes": 0,
+        "certificate": None,
+        **more,
+    }
+
+
+def outcome(
+    result: StabilityResult,
+    conclusion: Verdict,
+    *,
+    counterexamples: Sequence[Mapping[str, object]],
+    train_seconds: float = 0.0,
+    prove_seconds: float | None = None,
+    boxes: int | None = None,
+    **more: object,
+) -> dict[str, object]:
+    """The result of a proof; ``conclusion`` is the loop's verdict where there was one.
+
+    ``region`` is there iff the verdict is "proved", and states what was proved; ``requested`` is
+    what was asked for. Seconds and boxes are those of all rounds.
+    """
+    return {
+        "verdict": word(conclusion),
+        "reason": reason_of(conclusion, result),
+        "system": result.problem.system.name,
+        "claim": result.requested.claim.value,
+        "conditions": conditions(result),
+        "region": region(result),
+        "requested": _exact_constants(
+            {k: getattr(result.requested, k) for k in ("c1", "c2", "mu", "epsilon")}
+        ),
+        "counterexamples": list(counterexamples),
+        "seconds": {
+            "train": train_seconds,
+            "prove": result.seconds if prove_seconds is None else prove_seconds,
+        },
+        "boxes": result.boxes if boxes is None else boxes,
+        "certificate": None,
+        **more,
+    }
+
+
+def word(verdict: Verdict) -> str:
+    """ "proved", "refuted" or "unknown"."""
+    return type(verdict).__name__.lower()
+
+
+def reason_of(verdict: Verdict, result: StabilityResult) -> str:
+    """Why, in words: what the theorem says, what the counterexample breaks, or what is open."""
+    from certify.verdict import Refuted, Unknown
+
+    if isinstance(verdict, Unknown):
+        return verdict.reason
+    if isinstance(verdict, Refuted):
+        return violated(verdict.counterexample, result)
+    return result.requested.claim.words
+
+
+def violated(found: Counterexample, result: StabilityResult) -> str:
+    """A counterexample in words: the point, the values there, and what they break."""
+    where = ", ".join(f"{v:.6g}" for v in found.point)
+    if found.condition not in result.searches:
+        low, high = found.outputs[0]
+        return (
+            f"equilibrium: the closed loop or V does not vanish at the equilibrium ({where}): "
+            f"a value there lies in [{low:.6g}, {high:.6g}]"
+        )
+    condition = result.searches[found.condition].condition
+    values = ", ".join(
+        f"{name} = {0.5 * (low + high):.6g}"
+        for name, (low, high) in zip(condition.outputs, found.outputs, strict=True)
+    )
+    return f"{found.condition}: at ({where}) {values}, against: {condition.claim}"
+
+
+def conditions(result: StabilityResult) -> list[dict[str, object]]:
+    """What became of every condition, in the order of the proof."""
+    found = result.counterexample
+    rows: list[dict[str, object]] = [_equilibrium_row(result)]
+    names = sorted(result.searches, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
+    for name in names:
+        search = result.searches[name]
+        rows.append(
+            {
+                "name": name,
+                "claim": search.condition.claim,
+                "verdict": word(search.verdict),
+                "boxes": search.boxes,
+                "seconds": search.seconds,
+                "point": list(found.point) if found and found.condition == name else None,
+            }
+        )
+    return rows
+
+
+def _equilibrium_row(result: StabilityResult) -> dict[str, object]:
+    from certify.verdict import Proved
+
+    verdict, found = "proved", result.counterexample
+    if not result.searches and not isinstance(result.verdict, Proved):
+        verdict = "refuted" if found is not None else "unknown"
+    return {
+        "name": "equilibrium",
+        "claim": "F(x*) = 0 and V(x*) = 0, exactly",
+        "verdict": verdict,
+        "boxes": 0,
+        "seconds": 0.0,
+        "point": list(found.point) if found is not None and verdict == "refuted" else None,
+    }
+
+
+def region(result: StabilityResult) -> dict[str, object] | None:
+    """The proved region: its constants as numbers and exactly, and bounds of its volume."""
+    theorem = result.theorem
+    if theorem is None:
+        return None
+    names = ("c1", "c2", "mu", "epsilon", "core", "c_q")
+    values = {name: getattr(theorem.constants, name) for name in names}
+    paving = result.paving
+    return {
+        **{k: None if v is None else float(v) for k, v in values.items()},
+        "volume": None if paving is None else paving.volume,
+        "volume_at_most": None if paving is None else paving.at_most,
+        "exact": _exact_constants(values),
+    }
+
+
+def counterexample_row(
+    found: Counterexample, result: StabilityResult, round_number: int
+) -> dict[str, object]:
+    """A confirmed counterexample, with rigorous bounds of the condition's outputs at it."""
+    search = result.searches.get(found.condition)
+    names: Iterable[str] = ("value",) if search is None else search.condition.outputs
+    return {
+        "round": round_number,
+        "condition": found.condition,
+        "point": list(found.point),
+        "values": {n: list(b) for n, b in zip(names, found.outputs, strict=False)},
+    }
+
+
+def _exact_constants(values: Mapping[str, Fraction | None]) -> dict[str, str | None]:
+    return {k: None if v is None else str(v) for k, v in values.items()}

@@ -1,0 +1,91 @@
+"""Progress bars on standard error, for what takes longer than a second, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from certify.branch_and_bound import Progress
+
+PATIENCE = 1.0
+"""Seconds before a bar appears; rich is not even imported before."""
+PAUSE = 0.1
+"""Seconds between two updates of a bar."""
+
+
+class ProgressBars:
+    """One bar for what is going on at the moment; a context manager that leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self.wanted = sys.stderr.isatty()
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._since = time.perf_counter()
+        self._updated = 0.0
+
+    def __enter__(self) -> ProgressBars:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bar away, before lines are printed."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars, self._task, self._stage = None, None, ""
+
+    def proving(self, name: str, progress: Progress) -> None:
+        """A search tells how far it is."""
+        words = f"{progress.boxes:,} boxes, {progress.open:,} open"
+        self._show(name, words, progress.settled)
+
+    def training(self, entry: Mapping[str, object]) -> None:
+        """A learner tells of one iteration."""
+        residual = entry.get("hjb_residual_max")
+        words = f"{entry.get('unknowns', '')} unknowns"
+        if isinstance(residual, float):
+            words += f", HJB residual {residual:.1e}"
+        self._show("training", words, None)
+
+    def _show(self, stage: str, words: str, share: float | None) -> None:
+        now = time.perf_counter()
+        if stage != self._stage:
+            self.clear()
+            self._stage, self._since = stage, now
+        if not self.wanted or now - self._since < PATIENCE or now - self._updated < PAUSE:
+            return
+        self._updated = now
+        if self._bars is None:
+            self._bars = _new_bars()
+            self._bars.start()
+        if self._task is None:
+            self._task = self._bars.add_task(stage, total=None if share is None else 1.0, words="")
+        self._bars.update(self._task, completed=share, words=words)
+
+
+def _new_bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description:<11}"),
+        BarColumn(),
+        TextColumn("{task.fields[words]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

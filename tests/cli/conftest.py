@@ -1,0 +1,114 @@
+"""Commands run in this process, with what they print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import run
+
+FAST = ("pendulum", "--neurons", "12", "--c1", "0.01", "--c2", "0.029", "--mu", "1e-4")
+"""A run that is proved in its first round."""
+
+TOML = """\
+[system]
+name = "motor"
+description = "an unstable state"
+
+[states]
+x = "rad"
+
+[inputs]
+u = "V"
+
+[dynamics]
+x_dot = "x + u"
+
+[domain]
+x = [-1, 1]
+
+[cost]
+Q = "x**2"
+R = 1
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Standard output as its one JSON object."""
+        loaded = json.loads(self.out, parse_constant=_refuse)
+        assert isinstance(loaded, dict)
+        return loaded
+
+
+def _refuse(text: str) -> None:
+    raise AssertionError(f"{text} is no JSON")
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def stableproof(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in this process."""
+
+    def call(*arguments: object) -> Ended:
+        capfd.readouterr()
+        code = run([str(a) for a in arguments])
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(stableproof: Run) -> Callable[..., str]:
+    """Run a command line that must end with code 2 and one line; returns the line."""
+
+    def call(*arguments: object) -> str:
+        ended = stableproof(*arguments)
+        assert ended.code == 2, (ended.code, ended.err)
+        assert ended.out == ""
+        lines = ended.err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("error: "), ended.err
+        assert "unexpected" not in lines[0]
+        return lines[0]
+
+    return call
+
+
+@pytest.fixture
+def system_file(tmp_path: Path) -> Callable[..., Path]:
+    """A small system file, with replacements."""
+
+    def write(*replacements: tuple[str, str]) -> Path:
+        text = TOML
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "motor.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained candidate for the pendulum."""
+    folder = tmp_path_factory.mktemp("cli") / "trained"
+    assert run(["train", "pendulum", "--neurons", "12", "--out", str(folder), "--json"]) == 0
+    return folder
