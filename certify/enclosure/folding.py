@@ -58,6 +58,7 @@ class Constants(Mapping[int, tuple[Array, Array]]):
             self._balls = constant_registers(self._tape)
         ends = np.array([to_float_interval(b) for b in self._balls[register]])
         low, high = ends[:, 0], ends[:, 1]
-        middle = low + (high - low) / 2
-        radius = np.maximum(high - middle, middle - low)
+        with np.errstate(invalid="ignore"):  # an undefined constant becomes NaN, and is refused
+            middle = low + (high - low) / 2
+            radius = np.maximum(high - middle, middle - low)
         return middle, np.where(radius > 0, radius * (1 + 1e-15) + 1e-300, radius)

@@ -14,8 +14,9 @@ from systems.tape import Instruction, Tape
 
 Array = NDArray[np.float64]
 
-LEAST_WEIGHT = 2.0**-64
-"""Powers of smaller input weights leave the normal range, where no relative error bound holds."""
+LEAST_WEIGHT, MOST_WEIGHT, MOST_BETA = 2.0**-64, 2.0**64, 2.0**128
+"""Powers of smaller input weights leave the normal range, where no relative error bound holds;
+those of larger ones, or their products with larger output weights, may overflow."""
 
 MOST_ROWS = 12
 """A wider map after the hidden layer is a deep network's, better served by composition."""
@@ -79,8 +80,8 @@ def find_layers(tape: Tape, constants: Constants) -> list[Layer]:
         if weight.is_dyadic and bias.is_dyadic and _has_normal_powers(weight.values):
             search = _Search(tape, index, weight.values, constants)
             search.run()
-            if search.registers:
-                betas = np.array(search.betas)
+            betas = np.array(search.betas)
+            if search.registers and (np.abs(betas) <= MOST_BETA).all():
                 layers.append(Layer(weight.values, bias.values, betas, search.registers))
     return layers
 
@@ -208,7 +209,7 @@ def _is_power_of_two(value: float) -> bool:
 
 def _has_normal_powers(weight: Array) -> bool:
     moduli = np.abs(weight[weight != 0.0])
-    return bool((moduli >= LEAST_WEIGHT).all())
+    return bool(((moduli >= LEAST_WEIGHT) & (moduli <= MOST_WEIGHT)).all())
 
 
 def _times(scale: float, beta: Array) -> Array | None:
