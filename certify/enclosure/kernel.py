@@ -44,22 +44,25 @@ def store_buckets(C: np.ndarray, G: np.ndarray, off: int, size: int, top: int, T
     base, coef = off * (T.K + 2), off * T.M
     start = 0
     for d in range(T.K + 1):
+        bucket = G[base + d * size : base + (d + 1) * size]
         for i in range(size):
-            G[base + d * size + i] = 0.0
+            bucket[i] = 0.0
         if d <= top:
             for a in range(start, T.count[d]):
+                row = C[coef + a * size : coef + (a + 1) * size]
                 for i in range(size):
-                    G[base + d * size + i] += abs(C[coef + a * size + i])
+                    bucket[i] += abs(row[i])
             for i in range(size):
-                G[base + d * size + i] *= inflate
+                bucket[i] *= inflate
         start = T.count[d]
 
 
 @jit
 def clear(C: np.ndarray, off: int, size: int, T: Tables) -> None:
     """All coefficients of a register to 0."""
-    for k in range(off * T.M, (off + size) * T.M):
-        C[k] = 0.0
+    block = C[off * T.M : (off + size) * T.M]
+    for k in range(len(block)):
+        block[k] = 0.0
 
 
 @jit
@@ -127,34 +130,37 @@ def affine(
     T: Tables,
 ) -> None:
     """out = W a + b, with Wᵀ at pool[weight:] and b at pool[bias:]."""
+    offset = pool[bias : bias + rows]
     for a in range(T.count[top]):
-        target, source = out * T.M + a * rows, arg * T.M + a * columns
+        target = C[(out * T.M + a * rows) : (out * T.M + (a + 1) * rows)]
+        source = C[(arg * T.M + a * columns) : (arg * T.M + (a + 1) * columns)]
         if a == 0:
             for i in range(rows):
-                C[target + i] = pool[bias + i]
+                target[i] = offset[i]
         for j in range(columns):
-            c = C[source + j]
+            c = source[j]
             if c != 0.0:
-                w = weight + j * rows
+                column = pool[weight + j * rows : weight + (j + 1) * rows]
                 for i in range(rows):
-                    C[target + i] += pool[w + i] * c
+                    target[i] += column[i] * c
     # One rounding more than the columns for the bias, two for constants that are no floats.
     g = 1.001 * U * (columns + 5)
     inflate = 1.0 + (columns + T.K + 8) * 4.0 * U
-    rem = out * (T.K + 2) + (T.K + 1) * rows
+    first = out * (T.K + 2) + (T.K + 1) * rows
+    rem = G[first : first + rows]
     for i in range(rows):
-        G[rem + i] = abs(pool[bias + i]) * g + TINY
+        rem[i] = abs(offset[i]) * g + TINY
     for j in range(columns):
         mass = 0.0
         for d in range(T.K + 1):
             mass += G[arg * (T.K + 2) + d * columns + j]
         v = G[arg * (T.K + 2) + (T.K + 1) * columns + j] * (1.0 + 8.0 * U) + g * mass
         if v != 0.0:
-            w = weight + j * rows
+            column = pool[weight + j * rows : weight + (j + 1) * rows]
             for i in range(rows):
-                G[rem + i] += abs(pool[w + i]) * v
+                rem[i] += abs(column[i]) * v
     for i in range(rows):
-        G[rem + i] = G[rem + i] * inflate + TINY
+        rem[i] = rem[i] * inflate + TINY
 
 
 @jit
@@ -263,26 +269,26 @@ def multiply(
     """out = x ∘ y truncated at degree K; the register must be clear. xt, yt: operands' degrees."""
     for a in range(T.count[xt]):
         for b in range(T.count[min(yt, T.K - T.degree[a])]):
-            target = out * T.M + T.product[a, b] * size
-            p, q = x * T.M + a * xs, y * T.M + b * ys
+            first = out * T.M + T.product[a, b] * size
+            target = C[first : first + size]
+            p, q = C[x * T.M + a * xs :], C[y * T.M + b * ys :]
             if xs == size and ys == size:
                 for i in range(size):
-                    C[target + i] += C[p + i] * C[q + i]
+                    target[i] += p[i] * q[i]
             else:
                 for i in range(size):
-                    C[target + i] += C[p + (i if xs > 1 else 0)] * C[q + (i if ys > 1 else 0)]
+                    target[i] += p[i if xs > 1 else 0] * q[i if ys > 1 else 0]
     g = 1.001 * U * (T.M + 3)
     for i in range(size):
         p, q = x * (T.K + 2) + (i if xs > 1 else 0), y * (T.K + 2) + (i if ys > 1 else 0)
-        cut, whole = 0.0, 0.0
-        for d in range(T.K + 2):
-            u = G[p + d * xs]
-            if u != 0.0:
-                for e in range(T.K + 2):
-                    v = u * G[q + e * ys]
-                    if d + e > T.K:
-                        cut += v
-                    whole += v
+        # tail is Σ of y's buckets from K + 1 − d on: what times x's bucket d goes beyond degree K.
+        tail = G[q + (T.K + 1) * ys]
+        cut, whole = G[p] * tail, G[p]
+        for d in range(1, T.K + 2):
+            tail += G[q + (T.K + 1 - d) * ys]
+            cut += G[p + d * xs] * tail
+            whole += G[p + d * xs]
+        whole *= tail
         rem = (cut + g * whole) * (1.0 + (T.K + 4) * (T.K + 4) * 8.0 * U) + TINY
         # Zero times what may not be defined is not zero; the loop above skips zeros.
         last = T.K + 1
@@ -342,7 +348,7 @@ def unary(
                 error = up(error + up(up(spread) * power))
                 power = up(power * reach)
         rem = up(error + _composition_error(G, arg, size, i, coef, work, T))
-        flat_low, flat_high = series.plain_range(kind, zl, zh)
+        flat_low, flat_high = range_low[0], range_high[0]
         middle = 0.5 * (flat_low + flat_high)
         flat = up(max(flat_high - middle, middle - flat_low))
         if not (rem < flat):
@@ -367,20 +373,26 @@ def _composition_error(
     The majorant Σ|coef[k]| q̂ᵏ is computed by degree; its bucket K+1 collects what is cut off.
     """
     K, stride = T.K, T.K + 2
-    H, H2 = work[4 * stride : 5 * stride], work[5 * stride : 6 * stride]
+    H, tail = work[4 * stride : 5 * stride], work[5 * stride : 6 * stride]
+    first = arg * stride
+    tail[K + 1] = G[first + (K + 1) * size + i]
+    for e in range(K, 0, -1):
+        tail[e] = tail[e + 1] + G[first + e * size + i]
     for d in range(stride):
         H[d] = 0.0
     H[0] = abs(coef[K, i])
     for k in range(K - 1, -1, -1):
-        for d in range(stride):
-            H2[d] = 0.0
-        for d in range(stride):
-            if H[d] != 0.0:
-                for e in range(1, stride):
-                    H2[min(d + e, K + 1)] += H[d] * G[arg * stride + e * size + i]
-        for d in range(stride):
-            H[d] = H2[d]
-        H[0] += abs(coef[k, i])
+        # H := H q̂ + |coef[k]|, in place from the highest degree down.
+        cut = H[K + 1] * tail[1]
+        for d in range(K + 1):
+            cut += H[d] * tail[K + 1 - d]
+        H[K + 1] = cut
+        for d in range(K, 0, -1):
+            total = 0.0
+            for e in range(1, d + 1):
+                total += H[d - e] * G[first + e * size + i]
+            H[d] = total
+        H[0] = abs(coef[k, i])
     whole = 0.0
     for d in range(stride):
         whole += H[d]
@@ -414,14 +426,17 @@ def _compose(
             product[j] = 0.0
         for a in range(T.count[limit - 1]):
             for b in range(1, T.count[min(top, limit - T.degree[a])]):
-                target, p = T.product[a, b] * size, base + a * size
-                q = arg * T.M + b * size
+                first = T.product[a, b] * size
+                target = product[first : first + size]
+                p = C[base + a * size : base + (a + 1) * size]
+                q = C[(arg * T.M + b * size) : (arg * T.M + (b + 1) * size)]
                 for i in range(size):
-                    product[target + i] += C[p + i] * C[q + i]
+                    target[i] += p[i] * q[i]
+        result = C[base : base + used]
         for j in range(used):
-            C[base + j] = product[j]
+            result[j] = product[j]
         for i in range(size):
-            C[base + i] += coef[k, i]
+            result[i] += coef[k, i]
 
 
 @jit

@@ -2,19 +2,21 @@
 
 One routine serves twice: at a point it gives the coefficients of the polynomial, each with its
 error; over a range it gives the coefficient of the Lagrange remainder. The recurrences are those
-of automatic differentiation (Moore 1966; Griewank and Walther, Evaluating Derivatives, ch. 13).
+of automatic differentiation (Moore 1966; Griewank and Walther, Evaluating Derivatives, ch. 13);
+for tanh and its kin, polynomials in tanh in mean-value form, which are closer and cheaper.
 """
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numba
 import numpy as np
 from numpy.polynomial import polynomial as poly
 
 from certify.enclosure.compiled import jit
-from certify.enclosure.rounding import ELEMENTARY, TINY, down, up
+from certify.enclosure.rounding import ELEMENTARY, TINY, down, gamma, up
 
 SIN, COS, EXP, LOG, SQRT, TANH, SIGMOID, SOFTPLUS, RECIPROCAL = range(9)
 
@@ -22,24 +24,49 @@ MAX_ORDER = 12
 """The highest Taylor order the kernels take."""
 
 
-def _tanh_caps() -> np.ndarray:
-    """Upper bounds of sup |tanh⁽ᵏ⁾|/k! over the reals, k = 0…MAX_ORDER + 1.
+def tanh_polynomials(order: int) -> list[np.ndarray]:
+    """tanh⁽ᵏ⁾/k! as polynomials in tanh, k = 0…order, every coefficient rounded once.
 
-    tanh⁽ᵏ⁾/k! is a polynomial in t = tanh; its supremum on [−1, 1] is bounded by its values on a
-    grid and a Lipschitz constant, with a relative margin far above the rounding of this sum.
+    p_{k+1} = p_k' (1 − t²) / (k + 1), computed in rationals. p_k is odd for even k, else even.
+    """
+    p = [Fraction(0), Fraction(1)]
+    out = [np.array([float(c) for c in p])]
+    for k in range(1, order + 1):
+        slope = [j * c for j, c in enumerate(p)][1:]
+        p = [*slope, Fraction(0), Fraction(0)]
+        for j, c in enumerate(slope):
+            p[j + 2] -= c
+        p = [c / k for c in p]
+        out.append(np.array([float(c) for c in p]))
+    return out
+
+
+def _greatest(p: np.ndarray) -> float:
+    """An upper bound of sup |p| on [−1, 1]: values on a grid and a Lipschitz constant.
+
+    The relative margin is far above the rounding of these sums.
     """
     grid = np.linspace(-1.0, 1.0, 20001)
-    p = np.array([0.0, 1.0])
-    caps = []
-    for k in range(MAX_ORDER + 2):
-        if k:
-            p = poly.polymul(poly.polyder(p), np.array([1.0, 0.0, -1.0])) / k
-        slope = float(np.abs(poly.polyder(p)).sum())
-        caps.append((np.abs(poly.polyval(grid, p)).max() + slope * 5.1e-5) * (1 + 1e-9))
-    return np.array(caps)
+    slope = float(np.abs(poly.polyder(p)).sum())
+    return float((np.abs(poly.polyval(grid, p)).max() + slope * 5.1e-5) * (1 + 1e-9))
 
 
-TANH_CAPS = _tanh_caps()
+_POLYNOMIALS = tanh_polynomials(MAX_ORDER + 1)
+
+TANH_CAPS = np.array([_greatest(p) for p in _POLYNOMIALS])
+"""Upper bounds of sup |tanh⁽ᵏ⁾|/k! over the reals, k = 0…MAX_ORDER + 1."""
+
+TANH_SLOPES = np.array([_greatest(poly.polyder(p)) for p in _POLYNOMIALS])
+"""Upper bounds of the derivative of tanh⁽ᵏ⁾/k! with respect to tanh, on [−1, 1]."""
+
+TANH_HALVES = np.zeros((MAX_ORDER + 2, MAX_ORDER // 2 + 3))
+"""tanh⁽ᵏ⁾/k! as a polynomial in tanh², up to a factor tanh where k is even."""
+for _k, _p in enumerate(_POLYNOMIALS):
+    _half = _p[1::2] if _k % 2 == 0 else _p[0::2]
+    TANH_HALVES[_k, : len(_half)] = _half
+
+TANH_ERRORS = np.array([gamma(2 * k + 10) * np.abs(p).sum() for k, p in enumerate(_POLYNOMIALS)])
+"""Rounding errors of evaluating these polynomials on [−1, 1]."""
 
 
 @numba.njit(inline="always")
@@ -49,14 +76,6 @@ def _mul(a: float, b: float, c: float, d: float) -> tuple[float, float]:
     if not (p == p and q == q and r == r and s == s):
         return -math.inf, math.inf
     return down(min(min(p, q), min(r, s))), up(max(max(p, q), max(r, s)))
-
-
-@numba.njit(inline="always")
-def _square(a: float, b: float) -> tuple[float, float]:
-    low, high = a * a, b * b
-    if a <= 0.0 <= b:
-        return 0.0, up(max(low, high))
-    return max(down(min(low, high)), 0.0), up(max(low, high))
 
 
 @jit
@@ -150,9 +169,13 @@ def plain_range(kind: int, lo: float, hi: float) -> tuple[float, float]:
             return -math.inf, math.inf
         return max(_near(math.sqrt(lo))[0], 0.0), _near(math.sqrt(hi))[1]
     if kind == TANH:
-        return max(_near(_tanh(lo))[0], -1.0), min(_near(_tanh(hi))[1], 1.0)
+        a = _tanh(lo)
+        b = a if lo == hi else _tanh(hi)
+        return max(_near(a)[0], -1.0), min(_near(b)[1], 1.0)
     if kind == SIGMOID:
-        return max(_near_compound(_sigmoid(lo))[0], 0.0), min(_near_compound(_sigmoid(hi))[1], 1.0)
+        a = _sigmoid(lo)
+        b = a if lo == hi else _sigmoid(hi)
+        return max(_near_compound(a)[0], 0.0), min(_near_compound(b)[1], 1.0)
     if kind == SOFTPLUS:
         return max(_near_compound(_softplus(lo))[0], 0.0), _near_compound(_softplus(hi))[1]
     if kind == RECIPROCAL:
@@ -182,16 +205,17 @@ def coefficients(
             low[k], high[k] = down(low[k - 1] / k), up(high[k - 1] / k)
     elif kind == LOG or kind == SQRT or kind == RECIPROCAL:
         _power_like(kind, lo, hi, order, low, high)
-    elif kind == TANH or kind == SIGMOID:
-        _logistic(kind, order, low, high)
+    elif kind == TANH:
+        _tanh_series(low[0], high[0], 1.0, 1.0, order, low, high)
     else:
-        a, b = plain_range(SIGMOID, lo, hi)
-        first_low, first_high = low[0], high[0]
-        low[0], high[0] = a, b
-        _logistic(SIGMOID, order - 1, low, high)
-        for k in range(order, 0, -1):
-            low[k], high[k] = down(low[k - 1] / k), up(high[k - 1] / k)
-        low[0], high[0] = first_low, first_high
+        # σ(z) = (1 + tanh(z/2))/2, so σ⁽ᵏ⁾/k! = 2⁻ᵏ⁻¹ tanh⁽ᵏ⁾(z/2)/k!; softplus' = σ.
+        tl, th = plain_range(TANH, 0.5 * lo, 0.5 * hi)
+        _tanh_series(tl, th, 0.5, 0.5, order, low, high)
+        if kind == SOFTPLUS:
+            for k in range(order, 1, -1):
+                low[k], high[k] = down(low[k - 1] / k), up(high[k - 1] / k)
+            if order >= 1:
+                low[1], high[1] = plain_range(SIGMOID, lo, hi)
 
 
 @jit
@@ -238,24 +262,21 @@ def _power_like(
 
 
 @jit
-def _logistic(kind: int, order: int, low: np.ndarray, high: np.ndarray) -> None:
-    """(k+1) y_{k+1} is 1 (tanh' = 1 − y²) or y (σ' = y − y²) less y², at coefficient k."""
-    for k in range(order):
-        a, b = 0.0, 0.0
-        for i in range((k + 1) // 2):
-            p, q = _mul(low[i], high[i], low[k - i], high[k - i])
-            a, b = down(a + 2.0 * p), up(b + 2.0 * q)
+def _tanh_series(
+    tl: float, th: float, first: float, ratio: float, order: int, low: np.ndarray, high: np.ndarray
+) -> None:
+    """first · ratioᵏ · tanh⁽ᵏ⁾/k!, k = 1…order, where tanh lies in [tl, th]: the mean-value form."""
+    t = 0.5 * (tl + th)
+    reach = up(max(th - t, t - tl))
+    s = t * t
+    factor = first
+    for k in range(1, order + 1):
+        factor *= ratio  # a power of 2: exact
+        value = 0.0
+        for j in range((k + 1) // 2, -1, -1):
+            value = value * s + TANH_HALVES[k, j]
         if k % 2 == 0:
-            p, q = _square(low[k // 2], high[k // 2])
-            a, b = down(a + p), up(b + q)
-        if kind == TANH:
-            head_low = head_high = 1.0 if k == 0 else 0.0
-        else:
-            head_low, head_high = low[k], high[k]
-        low[k + 1] = down(down(head_low - b) / (k + 1))
-        high[k + 1] = up(up(head_high - a) / (k + 1))
-        cap = TANH_CAPS[k + 1]
-        if kind == SIGMOID:
-            cap = cap * 0.5 ** (k + 2) * (1.0 + 1e-15)
-        low[k + 1] = max(low[k + 1], -cap)
-        high[k + 1] = min(high[k + 1], cap)
+            value *= t
+        spread = up(TANH_SLOPES[k] * reach + TANH_ERRORS[k])
+        low[k] = factor * max(down(value - spread), -TANH_CAPS[k])
+        high[k] = factor * min(up(value + spread), TANH_CAPS[k])

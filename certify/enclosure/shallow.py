@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from numpy.polynomial import polynomial as poly
@@ -22,7 +21,7 @@ from certify.enclosure.kernel import Tables, jit
 from certify.enclosure.layers import Entry, Layer
 from certify.enclosure.monomials import Monomials, monomials
 from certify.enclosure.rounding import ELEMENTARY, TINY, U, gamma, up_array
-from certify.enclosure.series import MAX_ORDER, TANH_CAPS
+from certify.enclosure.series import MAX_ORDER, TANH_CAPS, tanh_polynomials
 
 Array = NDArray[np.float64]
 
@@ -62,7 +61,7 @@ class ShallowModels:
             raise ValueError(f"Taylor order {order} is beyond the engine")
         n = layer.weight.shape[1]
         self.high = monomials(n, self.top)
-        self.polynomials = _tanh_polynomials(self.top)
+        self.polynomials = tanh_polynomials(self.top)
         # Every entry of these products carries at most H + 4 roundings, bounded below.
         powers = _powers(layer.weight, self.high)
         self.products = [
@@ -186,23 +185,6 @@ def _columns(betas: Array, powers: Array, table: Monomials, degree: int) -> Arra
     chosen = table.degree == degree
     scaled = powers[:, chosen] * table.multinomial[chosen]
     return np.ascontiguousarray((betas.T[:, :, None] * scaled[:, None, :]).reshape(len(powers), -1))
-
-
-def _tanh_polynomials(order: int) -> list[Array]:
-    """tanh⁽ᵏ⁾/k! as polynomials in tanh, k = 0…order, every coefficient rounded once.
-
-    p_{k+1} = p_k' (1 − t²) / (k + 1), computed in rationals.
-    """
-    p = [Fraction(0), Fraction(1)]
-    out = [np.array([float(c) for c in p])]
-    for k in range(1, order + 1):
-        slope = [j * c for j, c in enumerate(p)][1:]
-        p = [*slope, Fraction(0), Fraction(0)]
-        for j, c in enumerate(slope):
-            p[j + 2] -= c
-        p = [c / k for c in p]
-        out.append(np.array([float(c) for c in p]))
-    return out
 
 
 def _parity_horner(p: Array, t: Array, s: Array) -> Array:
