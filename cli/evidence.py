@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from cli.errors import CODES
 from cli.output import say, say_json
@@ -11,29 +15,55 @@ from cli.transcript import row
 
 if TYPE_CHECKING:
     from certify.prove import StabilityResult
+    from certify.verdict import Verdict
     from cli.run_folder import RunFolder
+
+
+PICTURES = ("region.png", "paving.png", "trajectories.png", "training.png")
 
 
 def leave_evidence(
     folder: RunFolder,
     result: StabilityResult,
+    conclusion: Verdict,
     record: Mapping[str, Any],
-    history: Sequence[Mapping[str, object]],
+    rounds: Sequence[Mapping[str, object]],
 ) -> dict[str, Any]:
     """Write certificate (iff proved) and report; returns the record with their paths.
 
     Raises InputError where they cannot be written.
     """
     from proofs.certificate import certificate_of, save_certificate
+    from proofs.report import write_report
 
-    provenance = {"command": folder.data["command"], "settings": folder.data["settings"]}
-    out = dict(record)
+    command = repeating_command()
+    out, document = dict(record), None
     if result.theorem is not None and record["verdict"] == "proved":
-        document = certificate_of(result, {**provenance, "rounds": list(history)})
-        path = folder.write("certificate.json", lambda p: save_certificate(document, p))
+        provenance = {
+            "command": command,
+            "settings": folder.data["settings"],
+            "rounds": list(rounds),
+        }
+        document = certificate_of(result, provenance)
+        saved = document
+        path = folder.write("certificate.json", lambda p: save_certificate(saved, p))
         out["certificate"] = str(path)
-    out["report"] = _report(folder, result, out, history)
+    if result.verdict != conclusion:  # the loop's last word, not that of its last round
+        result = replace(result, verdict=conclusion)
+    folder.announce("report.md", *PICTURES)
+    report = write_report(
+        folder.path, result, rounds=rounds, certificate=document, commands=[command]
+    )
+    out["report"] = str(report)
+    folder.save(files=[n for n in folder.data["files"] if (folder.path / n).exists()])
     return out
+
+
+def repeating_command() -> str:
+    """The command line that is being run, for a shell, without what only concerns its output."""
+    arguments: list[str] = click.get_current_context().obj or []
+    kept = [a for a in arguments if a not in ("--json", "--force", "--debug")]
+    return shlex.join(["stableproof", *kept])
 
 
 def finish(folder: RunFolder | None, record: Mapping[str, Any], lines: Sequence[str]) -> None:
@@ -56,12 +86,3 @@ def retell(record: Mapping[str, Any], as_json: bool) -> int:
         for line in record.get("transcript", []):
             say(str(line))
     return CODES.get(str(record.get("verdict")), 2)
-
-
-def _report(
-    folder: RunFolder,
-    result: StabilityResult,
-    record: Mapping[str, Any],
-    history: Sequence[Mapping[str, object]],
-) -> str | None:
-    return None

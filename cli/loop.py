@@ -162,7 +162,7 @@ class Loop:
         )
         if self.folder is not None:
             record["candidate"] = str(self.folder.path / "candidate.json")
-            record = leave_evidence(self.folder, last.result, record, self.rows)
+            record = leave_evidence(self.folder, last.result, last.conclusion, record, self.rows)
             for line in path_rows(record):
                 self._tell(line)
         finish(self.folder, record, self.lines)

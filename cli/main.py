@@ -87,7 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not debug and not sys.warnoptions:
             warnings.simplefilter("ignore")  # a library's remark is no line for the user
         try:
-            result = cli.main(arguments, prog_name="stableproof", standalone_mode=False)
+            result = cli.main(
+                arguments, prog_name="stableproof", standalone_mode=False, obj=arguments
+            )
             return result if isinstance(result, int) else 0
         except Exception as error:
             return _ended(error, debug)

@@ -135,18 +135,22 @@ def _equilibrium_row(result: StabilityResult) -> dict[str, object]:
 
 
 def region(result: StabilityResult) -> dict[str, object] | None:
-    """The proved region: its constants as numbers and exactly, and bounds of its volume."""
+    """The proved region {x in domain : V ≤ c2}: constants as numbers and exactly, and its volume.
+
+    The volume is a rigorous lower bound. ``domain`` may be a box inside the system's.
+    """
     theorem = result.theorem
     if theorem is None:
         return None
     names = ("c1", "c2", "mu", "epsilon", "core", "c_q")
     values = {name: getattr(theorem.constants, name) for name in names}
-    paving = result.paving
+    paving, domain = result.paving, result.problem.domain
     return {
         **{k: None if v is None else float(v) for k, v in values.items()},
         "volume": None if paving is None else paving.volume,
         "volume_at_most": None if paving is None else paving.at_most,
         "exact": _exact_constants(values),
+        "domain": [[str(a), str(b)] for a, b in zip(domain.lower, domain.upper, strict=True)],
     }
 
 

@@ -22,7 +22,8 @@ from systems.json_data import plain, read_json
 RUN = "run.json"
 FORMAT = "stableproof-run"
 OURS = {
-    "candidate.json", "certificate.json", "report.md", "trajectories.csv", "trajectories.png",
+    "candidate.json", "certificate.json", "report.md", "trajectories.csv", "region.png",
+    "paving.png", "trajectories.png", "training.png",
 }  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|png|csv)")
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from certify.candidate import Candidate
     from certify.prove import StabilityResult
     from certify.verdict import Verdict
+    from systems.box import Box
 
-LABEL, TEXT = 13, 57
+LABEL, TEXT = 13, 64
 
 
 def row(label: str, text: str, *rest: str) -> str:
@@ -52,7 +53,9 @@ def training_row(candidate: Candidate, elapsed: float) -> str:
 
 
 def proof_rows(result: StabilityResult) -> Iterator[str]:
-    """One line for every condition that was examined."""
+    """One line for every condition that was examined, after the box where it is no whole domain."""
+    if result.problem.chosen_domain is not None:
+        yield row("box", f"D = {box_words(result.problem.domain)}, inside the system's domain")
     if result.searches:
         yield row("equilibrium", "F(x*) = 0 and V(x*) = 0, exactly", "proved")
     for name in sorted(result.searches, key=ORDER.index):
@@ -87,14 +90,23 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
         return f"{word(conclusion)}: {reason_of(conclusion, result)}"
     from certify.theorem import Claim
 
+    where = " in the box D" if result.problem.chosen_domain is not None else ""
     c1, c2 = decimal(theorem.constants.c1), decimal(theorem.constants.c2)
     volume = "" if result.paving is None else f" (region volume >= {_floor(result.paving.volume)})"
     if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
-        return f"proved: asymptotically stable; every start with V(x) <= {c2} converges{volume}"
+        return (
+            f"proved: asymptotically stable; every start{where} with V(x) <= {c2} converges{volume}"
+        )
     return (
-        f"proved: attraction; every start with V(x) <= {c2} reaches V(x) <= {c1} and stays there"
-        f"{volume}; nothing is claimed about the equilibrium itself"
+        f"proved: attraction; every start{where} with V(x) <= {c2} reaches V(x) <= {c1} and "
+        f"stays there{volume}; nothing is claimed about the equilibrium itself"
     )
+
+
+def box_words(box: Box) -> str:
+    """[-1, 1] x [-1/3, 2]."""
+    sides = zip(box.lower, box.upper, strict=True)
+    return " x ".join(f"[{float(a):.6g}, {float(b):.6g}]" for a, b in sides)
 
 
 def _floor(value: float) -> str:

@@ -103,15 +103,13 @@ def _where_not_positive(
     result: StabilityResult, name: str, generator: np.random.Generator
 ) -> Failure:
     """Points off the equilibrium with V ≤ 0: no proof got as far as a counterexample."""
-    system = result.problem.system
-    regions: tuple[Box, ...] = (system.domain,)
-    if name == "containment":
-        regions = system.domain.faces()
+    domain = result.problem.domain
+    regions = domain.faces() if name == "containment" else (domain,)
     share = max(SAMPLES // len(regions), 64)
     x = np.concatenate([r.sample(share, generator) for r in regions])
     V = evaluate(result.problem.asking(0), x)[0][:, 0]
     bad = V <= 0.0
-    low, high = system.domain.outer()
+    low, high = domain.outer()
     order = np.argsort(V[bad], kind="stable")
     points = spread(x[bad][order], high - low, MOST_POINTS)
     return Failure(name, points, float(bad.mean()))

@@ -62,7 +62,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     if folder is not None:
         from cli.evidence import finish, leave_evidence, path_rows
 
-        record = leave_evidence(folder, result, record, [])
+        record = leave_evidence(folder, result, result.verdict, record, [])
         lines += path_rows({**record, "candidate": None})
         finish(folder, record, lines)
     if as_json:

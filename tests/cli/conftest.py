@@ -61,6 +61,12 @@ def _refuse(text: str) -> None:
 Run = Callable[..., Ended]
 
 
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds: only the tests of whole processes do it."""
+    monkeypatch.setattr("proofs.report._draw", lambda *_: ({}, ""))
+
+
 @pytest.fixture
 def stableproof(capfd: pytest.CaptureFixture[str]) -> Run:
     """Run a command line in this process."""

@@ -36,9 +36,22 @@ def process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
 def test_proved_is_0_and_nothing_else_goes_to_standard_output(tmp_path: Path) -> None:
     done = process("run", *FAST, "--json", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "proved"
+    data = json.loads(done.stdout)
+    assert data["verdict"] == "proved"
+    report = Path(data["report"]).read_text()
+    assert report.startswith("# pendulum: asymptotic stability\n\n**Proved.**")
+    assert "stableproof run pendulum --neurons 12" in report and "--json" not in report
     certified = process("certify", "pendulum", tmp_path / "out", "--c2", "0.05", "--json")
     assert certified.returncode == 1 and json.loads(certified.stdout)["verdict"] == "refuted"
+
+
+def test_the_report_has_pictures_and_the_record_names_them(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
+    out = tmp_path / "out"
+    assert process("run", *FAST, "--out", out).returncode == 0
+    record = json.loads((out / "run.json").read_text())
+    assert {"region.png", "report.md", "certificate.json"} <= set(record["files"])
+    assert {p.name for p in out.iterdir()} == {"run.json", *record["files"]}
 
 
 def test_unknown_is_3_and_usage_is_2() -> None:

@@ -34,6 +34,7 @@ def test_a_proved_run_leaves_candidate_certificate_and_record(
     verdict = next(line for line in lines if line.startswith("proved: "))
     assert "every start with V(x) <= 0.029 converges (region volume >= 0." in verdict
     assert f"certificate  {out / 'certificate.json'}" in lines
+    assert f"report       {out / 'report.md'}" in lines
     document: Any = load_certificate(out / "certificate.json")
     assert document["statement"]["constants"]["c2"] == "29/1000"
     candidate, name = load_candidate(out / "candidate.json")
@@ -108,6 +109,14 @@ def test_an_unknown_run_is_code_3_with_a_reason(stableproof: Run, tmp_path: Path
     assert ended.code == 3
     assert ended.data["verdict"] == "unknown" and "time limit" in ended.data["reason"]
     assert ended.data["region"] is None and not (out / "certificate.json").exists()
+
+
+def test_the_report_tells_the_loops_last_word(stableproof: Run, tmp_path: Path) -> None:
+    """Not that of its last round, which refuted a candidate; the loop ran out of rounds."""
+    out = tmp_path / "out"
+    ended = stableproof("run", *IMPOSSIBLE, "--rounds", "2", "--json", "--out", out)
+    assert ended.code == 3 and "limit of 2 rounds" in ended.data["reason"]
+    assert "**Unknown.**" in (out / "report.md").read_text()
 
 
 def test_a_claim_of_attraction_says_what_it_does_not_claim(stableproof: Run) -> None:

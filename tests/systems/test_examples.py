@@ -1,4 +1,4 @@
-"""The example of a user's own system runs, from its file to a simulation."""
+"""The example of a user's own system runs, from its file to a certificate."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from systems import read_system
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "own_system.py"
+FILE = ROOT / "examples" / "magnetic_levitation.toml"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,19 +27,21 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_levitated_ball_comes_to_rest() -> None:
-    result = run()
+def test_the_levitated_ball_is_trained_proved_and_certified(tmp_path: Path) -> None:
+    from proofs.certificate import load_certificate
+
+    certificate = tmp_path / "ball.json"
+    result = run(str(FILE), str(certificate))
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].startswith("magnetic-levitation: ")
-    assert len(lines) == 6
-    for line in lines[1:]:
-        end = line.split(" to ")[1].split("],")[0].strip("[").split()
-        np.testing.assert_allclose([float(v) for v in end], [0.02, 0.0], atol=1e-5)
+    assert lines[-2].startswith("  proved for every start with V(x) <= ")
+    statement: Any = load_certificate(certificate)["statement"]
+    assert statement["system"]["name"] == "magnetic-levitation"
 
 
 def test_the_file_says_what_the_comments_say() -> None:
-    system = read_system(ROOT / "examples" / "magnetic_levitation.toml")
+    system = read_system(FILE)
     assert system.parameters["w0"] == Fraction(981, 1000)
     assert system.state_units == ("m", "m/s")
     assert system.parameter_units["k"] == "N m^2/A^2"
@@ -47,10 +49,10 @@ def test_the_file_says_what_the_comments_say() -> None:
 
 
 def test_a_wrong_file_ends_with_one_line(tmp_path: Path) -> None:
-    text = (ROOT / "examples" / "magnetic_levitation.toml").read_text()
+    text = FILE.read_text()
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(text.replace("w/z**2", "w/z^2"))
     result = run(str(wrong))
-    assert result.returncode == 1 and result.stdout == ""
+    assert result.returncode == 2 and result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert "'^' is not a power here" in result.stderr
