@@ -92,7 +92,8 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
 
     where = " in the box D" if result.problem.chosen_domain is not None else ""
     c1, c2 = decimal(theorem.constants.c1), decimal(theorem.constants.c2)
-    volume = "" if result.paving is None else f" (region volume >= {_floor(result.paving.volume)})"
+    at_least = 0.0 if result.paving is None else result.paving.volume
+    volume = f" (region volume >= {_floor(at_least)})" if at_least > 0 else ""
     if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
         return (
             f"proved: asymptotically stable; every start{where} with V(x) <= {c2} converges{volume}"

@@ -223,9 +223,11 @@ class _Loop:
         verdict = result.verdict
         if self.rounds == 1:
             return verdict
+        out_of_time = clock.exhausted(0)
+        if out_of_time is not None:
+            left = failed_condition(verdict)
+            return Unknown(f'{out_of_time} in round {repair.round}, with "{left}" not proved')
         tail = _tail(verdict)
-        if clock.exhausted(0) is not None:
-            return Unknown(f"{clock.exhausted(0)} after {repair.round} rounds; {tail}")
         if following is None:
             final = (*LEVEL_CONDITIONS, "equilibrium")
             if isinstance(verdict, Refuted) and failure.condition in final:

@@ -156,7 +156,7 @@ def test_the_budget_ends_with_unknown() -> None:
     attempts = run(Scripted([pushes_out]), integrator(), budget=Budget(0.0))
     assert len(attempts) == 1
     verdict = attempts[0].conclusion
-    assert isinstance(verdict, Unknown) and "time limit of 0 s ran out" in verdict.reason
+    assert isinstance(verdict, Unknown) and "time limit of 0 s ran out in round 1" in verdict.reason
 
 
 def test_a_persisting_violation_weighs_more_and_the_network_grows() -> None:
@@ -209,10 +209,11 @@ def test_where_V_is_not_positive_the_points_are_sampled() -> None:
         x = system.state
         return Candidate(x, x**2 * (Fraction(1, 4) - x[0] ** 2), -1 * x[0])
 
-    attempts = run(Scripted([negative, good]), integrator(), requested=Requested())
+    asked = Requested(c1=Fraction(1, 100), claim=Claim.ATTRACTION)
+    attempts = run(Scripted([negative, good]), integrator(), requested=asked)
     assert isinstance(attempts[0].verdict, Unknown)
     x = attempts[0].counterexamples
-    assert len(x) and (np.abs(x) >= 0.5).all()
+    assert set(x.ravel()) == {-1.0, 1.0}  # the boundary, on which V = −3/4
     assert isinstance(attempts[-1].conclusion, Proved)
 
 
