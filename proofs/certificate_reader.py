@@ -196,12 +196,13 @@ def box_from(data: object, where: str, dimension: int) -> Box:
 
 def _check_statement(document: Mapping[str, object], programs: Mapping[str, Tape]) -> None:
     """The statement's form: names, rationals, sizes, tapes."""
-    keys = ("claim", "words", "system", "closed_loop", "constants", "ellipsoid")
+    keys = ("claim", "words", "domain", "system", "closed_loop", "constants", "ellipsoid")
     statement = object_of(document["statement"], "statement", keys)
     if statement["claim"] not in [c.value for c in Claim]:
         raise InputError(f"statement.claim: unknown claim {shown(statement['claim'])}")
     text_of(statement["words"], "statement.words")
     n, m = _check_system(statement["system"], "statement.system")
+    box_from(statement["domain"], "statement.domain", n)
     loop = object_of(statement["closed_loop"], "statement.closed_loop", _CLOSED_LOOP)
     wanted = {
         "dynamics": (n,) * (m + 1), "control": (m,), "value": (1,), "field": (n,),

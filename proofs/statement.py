@@ -49,6 +49,7 @@ def statement_of(theorem: Theorem, programs: Programs) -> dict[str, object]:
     return {
         "claim": theorem.claim.value,
         "words": theorem.claim.words,
+        "domain": box_data(theorem.problem.domain),
         "system": system_data(theorem.problem.system),
         "closed_loop": closed_loop_data(theorem, programs),
         "constants": {k: None if v is None else quotient(v) for k, v in constants.items()},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 
+import numpy as np
+
 from certify import Budget, Candidate, Claim, Requested, StabilityResult, prove_stability
 from certify.verdict import Proved, Refuted, Unknown
 from learners.lqr import lqr_candidate
 from systems import expression as ex
 from systems import zoo
-from systems.dynamics import ControlAffineSystem
+from systems.dynamics import ControlAffineSystem, linear_control
 
 BUDGET = Budget(seconds=60)
 
@@ -27,6 +29,19 @@ def proved(name: str = "pendulum") -> StabilityResult:
 def proved_attraction() -> StabilityResult:
     """The weaker claim, with one of the constants given."""
     result = of(zoo.pendulum(), Requested(c1=Fraction(1, 100), claim=Claim.ATTRACTION))
+    assert isinstance(result.verdict, Proved), result.verdict
+    return result
+
+
+@cache
+def proved_on_a_part() -> StabilityResult:
+    """V rises and falls again inside the domain, so that a smaller box holds a larger region."""
+    system = zoo.synthetic(2)
+    x = system.state
+    folded = Candidate(
+        x, ex.total(x**2 - ex.constant("0.9") * x**4), linear_control(2 * np.eye(2), system)
+    )
+    result = prove_stability(system, folded, budget=BUDGET)
     assert isinstance(result.verdict, Proved), result.verdict
     return result
 

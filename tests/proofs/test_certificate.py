@@ -23,6 +23,7 @@ from proofs.certificate import (
 )
 from proofs.certificate_reader import hashes_of, tape_of
 from proofs.statement import closed_loop_tape
+from systems.box import Box
 from systems.errors import InputError
 from systems.evaluate import evaluate
 from systems.json_data import canonical_json
@@ -68,11 +69,28 @@ def test_the_statement_is_exact() -> None:
     P = [[float.fromhex(v) for v in row] for row in statement["ellipsoid"]["P"]]
     assert np.array_equal(P, result.theorem.ellipsoid.matrix)
     assert statement["system"]["domain"] == [["-1/1", "1/1"], ["-1/1", "1/1"]]
+    assert statement["domain"] == [["-1/1", "1/1"], ["-1/1", "1/1"]]
     assert statement["system"]["states"] == [
         {"name": "theta", "unit": "rad"},
         {"name": "omega", "unit": "rad/s"},
     ]
     assert statement["system"]["parameters"]["g"]["value"] == "49/5"
+
+
+def test_a_statement_on_a_smaller_box_says_so() -> None:
+    """Beyond its own domain D the sublevel set may go on; the certificate must name D."""
+    result = results.proved_on_a_part()
+    assert result.problem.domain != result.problem.system.domain
+    document: Any = certificate_of(result)
+    sides = document["statement"]["domain"]
+    found = [[Fraction(a), Fraction(b)] for a, b in sides]
+    assert found == [list(p) for p in zip(*_ends(result.problem.domain), strict=True)]
+    assert document["statement"]["system"]["domain"] != sides
+    assert document["evidence"]["decrease"]["regions"] == [sides]
+
+
+def _ends(box: Box) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+    return box.lower, box.upper
 
 
 def test_the_tapes_speak_of_this_closed_loop() -> None:

@@ -1,0 +1,229 @@
+"""What the pictures show, computed: values on slices, starting points, trajectories, leaf boxes.
+
+Ordinary floating point, for the eye; nothing here proves anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certify.branch_and_bound import Search
+from certify.origin import linearisation
+from certify.prove import StabilityResult
+from certify.verdict import Proved
+from proofs.statement import names_of, one_line
+from systems.evaluate import function
+from systems.expression import Expression
+from systems.simulate import Simulation, simulate
+
+Array = NDArray[np.float64]
+
+CHUNK = 4096
+"""Points at once, so that a wide network's hidden layer stays small in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A result seen as functions of the state."""
+
+    result: StabilityResult
+
+    @property
+    def dimension(self) -> int:
+        return self.result.problem.system.state_dimension
+
+    @cached_property
+    def names(self) -> list[str]:
+        system = self.result.problem.system
+        return [one_line(n) for n in names_of(system.state_names, "x", self.dimension)]
+
+    @cached_property
+    def units(self) -> list[str]:
+        units = self.result.problem.system.state_units or ("",) * self.dimension
+        return [one_line(u) for u in units]
+
+    @cached_property
+    def equilibrium(self) -> Array:
+        return np.array([float(v) for v in self.result.problem.system.equilibrium])
+
+    @cached_property
+    def domain(self) -> tuple[Array, Array]:
+        return self.result.problem.system.domain.outer()
+
+    @cached_property
+    def statement_domain(self) -> tuple[Array, Array]:
+        """D of the statement, which may be smaller than the system's domain."""
+        return self.result.problem.domain.outer()
+
+    @cached_property
+    def V(self) -> Callable[[Array], Array]:
+        """(N, n) → (N,)."""
+        inner = self._compiled(self.result.problem.value)
+        return lambda x: inner(x)[:, 0]
+
+    @cached_property
+    def rate(self) -> Callable[[Array], Array]:
+        """V̇: (N, n) → (N,)."""
+        inner = self._compiled(self.result.problem.derivative)
+        return lambda x: inner(x)[:, 0]
+
+    @cached_property
+    def field(self) -> Callable[[Array], Array]:
+        """F: (N, n) → (N, n)."""
+        return self._compiled(self.result.problem.field)
+
+    def _compiled(self, root: Expression) -> Callable[[Array], Array]:
+        run = function(root, self.result.problem.state)
+        return lambda x: np.concatenate([run(x[k : k + CHUNK])[0] for k in range(0, len(x), CHUNK)])
+
+    @property
+    def c1(self) -> float | None:
+        k = self.result.constants
+        asked = self.result.requested.c1 if k is None else k.c1
+        return None if asked is None else float(asked)
+
+    @property
+    def c2(self) -> float | None:
+        """The level found, or the one asked for where nothing was found."""
+        k = self.result.constants
+        asked = self.result.requested.c2 if k is None else k.c2
+        return None if asked is None else float(asked)
+
+    @property
+    def ellipsoid_level(self) -> float | None:
+        k = self.result.constants
+        found = k is not None and self.result.ellipsoid is not None
+        return float(k.c_q) if found and k is not None and k.c_q is not None else None
+
+    def stated(self, x: Array) -> NDArray[np.bool_]:
+        """Which of the numbers x (N,) lie in D, for one state."""
+        low, high = self.statement_domain
+        return np.asarray((low[0] <= x) & (x <= high[0]))
+
+    def close_up(self, i: int, j: int) -> tuple[Array, Array]:
+        """A box around the region's slice along coordinates i and j, with a margin, or the domain
+        where the region is large or unknown.
+        """
+        low, high = (end.copy() for end in self.domain)
+        paving = self.result.paving
+        if paving is None or not len(paving.lower):
+            return low, high
+        met = in_slice(paving.lower, paving.upper, self.equilibrium, i, j)
+        if met.any():
+            a, b = paving.lower[met].min(axis=0), paving.upper[met].max(axis=0)
+            margin = 0.35 * (b - a)
+            near = (b - a) < 0.5 * (high - low)
+            low = np.where(near, np.maximum(low, a - margin), low)
+            high = np.where(near, np.minimum(high, b + margin), high)
+        return low, high
+
+    def slice_points(
+        self, i: int, j: int, count: int, low: Array, high: Array
+    ) -> tuple[Array, Array, Array]:
+        """Grid lines along coordinates i and j (count,), and the points (count², n) of the slice
+        through the equilibrium between ``low`` and ``high``; the first coordinate runs fastest.
+        """
+        a, b = (np.linspace(low[k], high[k], count) for k in (i, j))
+        points = np.tile(self.equilibrium, (count * count, 1))
+        points[:, i], points[:, j] = np.tile(a, count), np.repeat(b, count)
+        return a, b, points
+
+    def starts(self, count: int) -> Array:
+        """Points just inside the boundary of {V ≤ c2}, or of the domain where there is no c2."""
+        if self.dimension != 2:
+            return self._edge(np.random.default_rng(0).normal(size=(count, self.dimension)))
+        angle = 2 * np.pi * np.arange(360) / 360
+        edge = self._edge(np.stack([np.cos(angle), np.sin(angle)], axis=1))
+        if len(edge) < count:
+            return edge
+        # Evenly spaced along the boundary as the picture shows it.
+        low, high = self.domain
+        steps = np.diff(edge, axis=0, append=edge[:1]) / (high - low)
+        length = np.concatenate([[0.0], np.cumsum(np.hypot(*steps.T))])
+        wanted = length[-1] * (np.arange(count) + 0.5) / count
+        return np.asarray(edge[np.searchsorted(length, wanted) - 1])
+
+    def _edge(self, directions: Array) -> Array:
+        """Where rays from the equilibrium leave the region; (at most as many, n)."""
+        low, high = self.statement_domain
+        scale = np.minimum(high - self.equilibrium, self.equilibrium - low)
+        directions = directions / np.abs(directions).max(axis=1, keepdims=True) * scale
+        fractions = np.linspace(0.005, 0.97, 120)
+        level = np.inf if self.c2 is None else 0.98 * self.c2
+        rays = self.equilibrium + fractions[None, :, None] * directions[:, None, :]
+        values = self.V(rays.reshape(-1, self.dimension)).reshape(rays.shape[:2])
+        inside = np.logical_and.accumulate(values <= level, axis=1)
+        last = inside.sum(axis=1) - 1
+        rows = np.flatnonzero(last >= 0)
+        return np.asarray(rays[rows, last[rows]])
+
+    @cached_property
+    def trajectories(self) -> Simulation | None:
+        """Solutions from :meth:`starts` over several times the slowest time constant."""
+        starts = self.starts(12)
+        if not len(starts):
+            return None
+        eigenvalues = np.linalg.eigvals(linearisation(self.result.problem))
+        slowest = float(eigenvalues.real.max())
+        horizon = min(8.0 / -slowest, 200.0) if slowest < -1e-3 else 20.0
+        low, high = self.domain
+        return simulate(
+            self.result.problem.candidate.closed_loop(self.result.problem.system),
+            starts,
+            horizon,
+            samples=400,
+            blow_up=20 * float(np.abs([low, high]).max()),
+            relative_tolerance=1e-6,
+            absolute_tolerance=1e-9,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """The leaf boxes of a search (L, n), and for each the index of its reason in ``words``."""
+
+    lower: Array
+    upper: Array
+    kind: NDArray[np.int64]
+    words: tuple[str, ...]
+
+
+_OPPOSITE = {
+    ("at least", False): "<", ("at least", True): "≤",
+    ("at most", False): ">", ("at most", True): "≥",
+}  # fmt: skip
+_SYMBOLS = {"dV/dt": r"$\dot V$", "V": "$V$"}
+COMBINED = "two constraints together"
+
+
+def leaves_of(search: Search, level_names: Sequence[str]) -> Leaves | None:
+    """The leaves of a proved search, by the reason that closed them; None without a tree.
+
+    ``level_names`` are the names of the constraints' levels, such as "$c_1$".
+    """
+    if not isinstance(search.verdict, Proved) or search.verdict.evidence is None:
+        return None
+    tree, condition = search.verdict.evidence, search.condition
+    ends = [r.outer() for r in condition.regions]
+    lower, upper = tree.boxes(np.array([a for a, _ in ends]), np.array([b for _, b in ends]))
+    rows = np.flatnonzero(tree.axis < 0)
+    J = len(condition.violation)
+    words = []
+    for constraint, level in zip(condition.violation, level_names, strict=True):
+        name = condition.outputs[constraint.output]
+        sign = _OPPOSITE[constraint.sense, constraint.strict]
+        words.append(f"{_SYMBOLS.get(name, name)} {sign} {level}")
+    kind = np.minimum(tree.reason[rows], J).astype(np.int64)
+    return Leaves(lower[rows], upper[rows], kind, (*words, COMBINED))
+
+
+def in_slice(lower: Array, upper: Array, point: Array, i: int, j: int) -> NDArray[np.bool_]:
+    """Which boxes the slice through ``point`` along coordinates i and j meets."""
+    others = [k for k in range(len(point)) if k not in (i, j)]
+    inside = (lower[:, others] <= point[others]) & (point[others] <= upper[:, others])
+    return np.asarray(inside.all(axis=1))

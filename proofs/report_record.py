@@ -1,0 +1,202 @@
+"""The report's sections about what surrounds the proof: system, training, trust, repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from certify.prove import StabilityResult
+from certify.theorem import Claim
+from proofs.report_words import approximate, figure, table, table_of, text
+from proofs.statement import names_of
+from systems import zoo
+
+
+def plant(result: StabilityResult) -> list[str]:
+    """States, inputs and parameters with their units."""
+    s = result.problem.system
+    lines = ["## The system", ""]
+    if s.description:
+        lines += [f"{text(s.description)}.", ""]
+    states = names_of(s.state_names, "x", s.state_dimension)
+    units = s.state_units or ("",) * len(states)
+    lines += table(
+        ["state", "unit", "domain of the system", "equilibrium"],
+        [
+            [text(n), text(u) or "–", f"[{approximate(a)}, {approximate(b)}]", approximate(e)]
+            for n, u, a, b, e in zip(
+                states, units, s.domain.lower, s.domain.upper, s.equilibrium, strict=True
+            )
+        ],
+    )
+    if s.input_dimension:
+        lines += table(["input", "unit", "limits", "at the equilibrium"], _inputs(result))
+    if s.parameters:
+        rows = [
+            [text(n), approximate(v), text(s.parameter_units.get(n, "")) or "–"]
+            for n, v in s.parameters.items()
+        ]
+        lines += table(["parameter", "value", "unit"], rows)
+    return lines
+
+
+def _inputs(result: StabilityResult) -> list[list[str]]:
+    s = result.problem.system
+    names = names_of(s.input_names, "u", s.input_dimension)
+    units = s.input_units or ("",) * len(names)
+    rows = []
+    for k, (name, unit) in enumerate(zip(names, units, strict=True)):
+        limits = "none"
+        if s.input_limits is not None:
+            low, high = s.input_limits.lower[k], s.input_limits.upper[k]
+            limits = f"[{approximate(low)}, {approximate(high)}]"
+        rows.append([text(name), text(unit) or "–", limits, approximate(s.equilibrium_input[k])])
+    return rows
+
+
+def rounds(records: Sequence[Mapping[str, object]]) -> list[str]:
+    """The table of the counterexample loop."""
+    if not records:
+        return []
+    return ["## Rounds of training and proof", "", *table_of(records)]
+
+
+def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, object]]) -> list[str]:
+    """How the candidate came about, and its history."""
+    flat: dict[str, object] = {}
+    for key, value in provenance.items():
+        flat.update(value if isinstance(value, Mapping) else {key: value})
+    rows = [
+        [text(str(k).replace("_", " ")), figure(v)]
+        for k, v in flat.items()
+        if not isinstance(v, Mapping) and len(str(v)) <= 60
+    ]
+    if not rows and not steps:
+        return []
+    lines = ["## How the candidate was trained", ""]
+    lines += table(["figure", "value"], rows) if rows else []
+    if steps:
+        numbered = [{"iteration": i + 1, **s} for i, s in enumerate(steps)]
+        shown = numbered if len(numbered) <= 30 else [*numbered[:15], *numbered[-15:]]
+        lines += table_of(shown)
+        if len(shown) < len(numbered):
+            lines += [f"The first and last 15 of {len(numbered)} iterations.", ""]
+    return lines
+
+
+def as_records(history: object) -> list[Mapping[str, object]]:
+    """A history of records or of residuals as records."""
+    if not isinstance(history, Sequence) or isinstance(history, str):
+        return []
+    return [h if isinstance(h, Mapping) else {"residual": h} for h in history]
+
+
+def residuals(steps: Sequence[Mapping[str, object]]) -> dict[str, list[float]]:
+    """The series worth drawing: residuals and losses, at most four."""
+    out: dict[str, list[float]] = {}
+    for key in dict.fromkeys(k for s in steps for k in s):
+        values = [s.get(key) for s in steps]
+        if "residual" in key or "loss" in key:
+            numbers = [v if isinstance(v, int | float) else float("nan") for v in values]
+            out[key] = [float(v) for v in numbers]
+    return dict(list(out.items())[:4])
+
+
+def trust(result: StabilityResult) -> list[str]:
+    """What is excluded, and what has to be believed."""
+    from proofs.certificate import trust_base
+
+    base = trust_base()
+    assumptions = base["assumptions"]
+    assert isinstance(assumptions, list)
+    lines = ["## What is excluded, and what is trusted", ""]
+    if result.theorem is not None:
+        lines += [f"{_excluded(result.theorem.claim)}", ""]
+    return [
+        *lines,
+        "Whoever takes the prover's word trusts that",
+        "",
+        *(f"- {text(a)}" for a in assumptions),
+        "",
+    ]
+
+
+def _excluded(claim: Claim) -> str:
+    hole = (
+        "Nothing is excluded: there is no hole at the equilibrium, no tolerance and no rounded "
+        "weight."
+        if claim is Claim.ASYMPTOTIC_STABILITY
+        else "What happens inside {V ≤ c1} is excluded, beyond that solutions stay there; there is "
+        "no tolerance and no rounded weight."
+    )
+    return (
+        f"{hole} The functions that are proved are, bit for bit, those of the candidate, with "
+        "constants as written. The statement is about the model: continuous time, no disturbance, "
+        "no delay, no error of measurement."
+    )
+
+
+def again(
+    result: StabilityResult,
+    certificate: Mapping[str, object] | None,
+    certificate_file: str,
+    commands: Sequence[str],
+) -> list[str]:
+    """How to check it again, and the hashes."""
+    lines = ["## Check it again", ""]
+    if commands:
+        lines += ["```", *(c.replace("```", "") for c in commands), "```", ""]
+    if result.theorem is not None:
+        lines += [
+            "In Python, from the saved candidate and with these constants, searching for nothing:",
+            "",
+            "```python",
+            *_recipe(result),
+            "```",
+            "",
+        ]
+    if certificate is None:
+        return lines
+    hashes = certificate["sha256"]
+    assert isinstance(hashes, Mapping)
+    lines += [
+        f"The certificate `{text(certificate_file)}` holds the statement with its exact constants "
+        "and, for every box of every search, why it is closed. Its hashes (SHA-256 of canonical "
+        "JSON):",
+        "",
+        *table(["part", "hash"], [[text(k), f"`{v}`"] for k, v in hashes.items()]),
+    ]
+    return lines
+
+
+def _recipe(result: StabilityResult) -> list[str]:
+    """A script that proves the same statement again."""
+    assert result.theorem is not None
+    k, system, domain = result.theorem.constants, result.problem.system, result.problem.domain
+    fixed = [("c1", k.c1), ("c2", k.c2), ("mu", k.mu), ("epsilon", k.epsilon)]
+    asked = [f'    {n}=Fraction("{v}"),' for n, v in fixed if v is not None]
+    if system.name in zoo.names():
+        source, build = "from systems import zoo", f"zoo.system({system.name!r})"
+    else:
+        source, build = "from systems import read_system", 'read_system("system.toml")'
+    lines = [
+        "from dataclasses import replace",
+        "from fractions import Fraction",
+        "from certify import Claim, Requested, prove_stability",
+        "from certify.candidate_file import load_candidate",
+        source,
+        "from systems.box import Box",
+        "",
+        f"system = {build}",
+    ]
+    if domain != system.domain:
+        ends = ", ".join(f'("{a}", "{b}")' for a, b in zip(domain.lower, domain.upper, strict=True))
+        lines.append(f"system = replace(system, domain=Box.of([{ends}]))")
+    return [
+        *lines,
+        'candidate, _ = load_candidate("candidate.json")',
+        "asked = Requested(",
+        *asked,
+        f"    claim=Claim.{result.theorem.claim.name},",
+        ")",
+        "print(prove_stability(system, candidate, asked).verdict)",
+    ]
