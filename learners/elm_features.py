@@ -84,6 +84,18 @@ class Features:
         out: Array = bend * (self.W[:, :, first] * self.W[:, :, second]).sum(axis=0).T
         return out
 
+    def values(self, z: Array, beta: Array) -> Array:
+        """V at points z (N, n), anchored so that V and, for tanh, ∇V vanish at 0; (N,)."""
+        out = np.zeros(len(z))
+        for W in self.W:
+            along = z @ W.T
+            if self.activation == "relu":
+                out += (np.maximum(along + self.b, 0.0) - np.maximum(self.b, 0.0)) @ beta
+                continue
+            rest = np.tanh(self.b)
+            out += (np.tanh(along + self.b) - rest - (1.0 - rest**2) * along) @ beta
+        return out
+
     def hidden_layer(self, x_star: Array, half_widths: Array) -> tuple[Array, Array]:
         """W (neurons, n) and b (neurons,) as functions of the raw state x."""
         W = self.W[self.members] / half_widths

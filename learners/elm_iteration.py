@@ -1,4 +1,12 @@
-"""Policy iteration on growing prefixes of a feature set; see :mod:`learners.elm_pi`."""
+"""Policy iteration on growing prefixes of a feature set; see :mod:`learners.elm_pi`.
+
+The Hamilton-Jacobi-Bellman equation has more solutions than V*: p = ∇V solves a quadratic equation
+at every point, and its other root belongs to a policy that destabilises. A least-squares answer
+for a policy that does not stabilise (because the features are too few to say what the policy
+should be, or because no policy can) is drawn to that root, and iteration never comes back from
+it: the residual shrinks, and V is negative. So what a prefix has learned is handed on only if it
+is a Lyapunov function at all points looked at: V > 0, and V decreases along the policy.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +19,8 @@ from numpy.typing import NDArray
 
 from learners.elm_features import Features
 from learners.elm_least_squares import Basis, effective_rank, regularised
-from learners.elm_start import Start
+from learners.elm_start import Start, shown_eigenvalue
 from learners.numeric import Plant, Samples, boundary_dense_points
-from systems.errors import InputError
 
 Array = NDArray[np.float64]
 Progress = Callable[[Mapping[str, object]], None]
@@ -27,6 +34,14 @@ EARLY_REGULARIZATION = 1e-4
 exact fit of it would only spoil the next policy."""
 SETTLED = 0.03
 """The policy has settled when (k₊ − k)ᵀR(k₊ − k) is at most this times the running cost."""
+MOST_CHECKED = 1000
+"""V > 0 is looked for at about so many points at most."""
+CLOSE = 0.03
+"""More features continue from fewer where the rms residual is at most this times the running cost;
+else from the first policy."""
+NEGATIVE = 0.01
+"""V counts as positive if it is not below −NEGATIVE times its maximum: that much may be an error of
+the fit, while the wrong root of the equation takes V down by the size of V itself."""
 STALLED = 0.9
 """Stop when a step lowers the residual to no less than this fraction of the one before."""
 
@@ -45,7 +60,12 @@ class IterationSettings:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Output weights per orbit, with the HJB residual (max, rms) at the held-out points."""
+    """Output weights per orbit, with the HJB residual (max, rms) at the held-out points.
+
+    ``iteration`` counts from 1. ``decreases``: V does, along the policy it evaluates, at all
+    points; ``is_close``: its residual is small enough to begin with it on more features;
+    ``is_positive``: V is, at all points, but for errors of the fit.
+    """
 
     beta: Array
     features: Features
@@ -53,6 +73,14 @@ class Solution:
     residual_max: float
     residual_rms: float
     regularization: float
+    iteration: int
+    decreases: bool
+    is_close: bool
+    is_positive: bool = False
+
+    @property
+    def is_lyapunov(self) -> bool:
+        return self.is_positive and self.decreases
 
     def summary(self, W: Array, output: Array) -> dict[str, object]:
         """Figures for the provenance; W and output weights per neuron."""
@@ -69,15 +97,36 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """Collocation points with everything that stays fixed while the policy changes."""
+    """Points with everything that stays fixed while the policy changes.
+
+    The first ``fitted`` are collocation points, the others are held out.
+    """
 
     samples: Samples
     basis: Basis
-    root_weights: Array | None = None
+    fitted: int
+    root_weights: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One policy iteration: the V that evaluates a policy, and the improved policy's inputs."""
+
+    beta: Array
+    factor: Array
+    u: Array
+    decreases: bool
+    residual: Array
+    entry: dict[str, float]
 
 
 class PolicyIteration:
-    """One training run. ``history`` has one entry for every policy iteration."""
+    """One training run. To ``history`` goes an entry for every policy iteration, to ``warnings`` a
+    line for every policy that was dropped because it lost stability at the equilibrium.
+
+    ``spare`` is the best V that is positive, with a stable policy, but does not decrease
+    everywhere.
+    """
 
     def __init__(
         self,
@@ -86,147 +135,218 @@ class PolicyIteration:
         start: Start,
         features: Features,
         extra: tuple[Array, Array],
+        history: list[dict[str, object]],
+        warnings: list[str],
         progress: Progress | None,
     ) -> None:
         self.settings, self.plant, self.start, self.features = settings, plant, start, features
         self.extra, self.progress = extra, progress
+        self.history, self.warnings = history, warnings
+        self.spare: Solution | None = None
         self.generator = np.random.default_rng([settings.seed, 2])
-        self.history: list[dict[str, object]] = []
-        held_out = self._boundary_dense(features.count // 4 + 40)
-        self.held_out = plant.sample(held_out)
+        self.held_out = self._boundary_dense(features.count // 4 + 40 * len(plant.x_star))
 
-    def solve(self) -> Solution:
-        """The best solution found, by its rms HJB residual at the held-out points.
+    def solve(self, largest: int | None = None) -> Solution | None:
+        """The Lyapunov function with the least rms HJB residual at the held-out points.
 
-        Raises :class:`InputError` where no iteration gave a finite policy.
+        On at most ``largest`` unknowns. None where no prefix gave a Lyapunov function.
         """
         best: Solution | None = None
-        for count in prefix_sizes(self.features.count):
-            found = self._on_prefix(self.features.prefix(count), best)
-            if found is not None and (best is None or found.residual_rms < best.residual_rms):
-                best = found
-            if self._good_enough(best):
-                break
-        if best is None:
-            raise InputError(
-                f"{self.plant.system.name}: policy iteration diverged; "
-                "give another initial policy, more neurons or a smaller domain"
-            )
+        count = min(self.features.count, largest or self.features.count)
+        with np.errstate(all="ignore"):  # what overflows is seen, and dropped
+            for size in prefix_sizes(count):
+                features, last = self.features.prefix(size), size == count
+                known = best if best is not None and best.is_close else None
+                found = self._on_prefix(features, known, last)
+                if last and known is not None and not (found and found.is_lyapunov):
+                    found = self._on_prefix(features, None, last)
+                if found is None or not found.is_lyapunov:
+                    self._keep(found)
+                    continue
+                if best is None or found.residual_rms < best.residual_rms:
+                    best = found
+                if self._good_enough(best):
+                    break
         return best
 
-    def _good_enough(self, solution: Solution | None) -> bool:
-        target = self.settings.target_residual
-        return solution is not None and target is not None and solution.residual_max <= target
+    def _keep(self, found: Solution | None) -> None:
+        if found is not None and found.is_positive:
+            spare = self.spare
+            if spare is None or found.residual_rms < spare.residual_rms:
+                self.spare = found
 
-    def _on_prefix(self, features: Features, known: Solution | None) -> Solution | None:
+    def _good_enough(self, solution: Solution) -> bool:
+        target = self.settings.target_residual
+        return target is not None and solution.residual_max <= target
+
+    def _on_prefix(self, features: Features, known: Solution | None, last: bool) -> Solution | None:
         """Iterate to convergence on these features, from a solution on fewer of them."""
-        n = len(self.plant.x_star)
-        wanted = 2 * features.count + 10 * n
-        cloud = self._boundary_dense(min(wanted, self.settings.collocation_points or wanted))
-        if features.count == self.features.count and self.settings.collocation_points:
-            cloud = self._boundary_dense(self.settings.collocation_points)
-        beta = None if known is None else _padded(known.beta, features.count)
-        box = self.start.box if known is None else 1.0
+        n, wanted = len(self.plant.x_star), self.settings.collocation_points
+        usual = 2 * features.count + 10 * n
+        whole = features.count == self.features.count
+        cloud = self._boundary_dense(usual if wanted is None else wanted if whole else
+                                     min(usual, wanted))  # fmt: skip
+        known_beta = None if known is None else _padded(known.beta, features.count)
+        box = 1.0 if known is not None else min(1.0, self.start.box / self.plant.fraction)
         early = max(self.settings.regularization, EARLY_REGULARIZATION)
         while box < 1.0:
-            inner = self._points(features, self.plant.x_star + box * (cloud - self.plant.x_star))
-            beta, _, entry = self._step(features, inner, beta, early)
-            self._record({**entry, "box": box})
+            inner = self._points(features, cloud, box)
+            step = self._step(features, inner, self._inputs(inner, known_beta), early)
+            self._record(step.entry, box)
+            if not (step.decreases or last):
+                return None
+            known_beta = step.beta
             box *= GROWTH_OF_BOX
-        points = self._with_extra(features, cloud)
-        return self._converge(features, points, beta, settled=known is not None)
+        points = self._points(features, cloud, 1.0)
+        u = self._inputs(points, known_beta)
+        return self._converge(features, points, u, settled=known is not None, last=last)
+
+    def _inputs(self, points: _Points, beta: Array | None) -> Array:
+        """The inputs of the greedy policy of ``beta``, or of the first policy."""
+        if beta is None:
+            return self.start.policy(points.samples.x)
+        return self.plant.greedy(points.samples, points.basis.gradient(beta))
 
     def _converge(
-        self, features: Features, points: _Points, beta: Array | None, settled: bool
+        self, features: Features, points: _Points, u: Array, settled: bool, last: bool
     ) -> Solution | None:
-        held_out = Basis.at(features, self.held_out.x, self.plant.x_star, self.plant.half_widths)
-        best: Solution | None = None
+        found: list[Solution] = []
+        least = np.inf
         final = self.settings.regularization
         level = final if settled else max(final, EARLY_REGULARIZATION)
         for _ in range(self.settings.iterations):
-            beta, factor, entry = self._step(features, points, beta, level)
-            largest, rms = self._residual(held_out, beta)
-            residual = {"hjb_residual_max": largest, "hjb_residual_rms": rms}
-            self._record({**entry, "box": 1.0, **residual})
+            step = self._step(features, points, u, level)
+            found.append(self._recorded(step, features, level))
+            rms = found[-1].residual_rms
             if not np.isfinite(rms):
+                found.pop()
                 break
-            stalled = best is not None and rms > STALLED * best.residual_rms
-            if best is None or rms < best.residual_rms:
-                best = Solution(beta, features, factor, largest, rms, level)
-            converged = entry["policy_change"] <= CONVERGED * entry["ghjb_residual_max"]
+            if not (step.decreases or last):
+                break
+            stalled, least = rms > STALLED * least, min(rms, least)
+            converged = step.entry["policy_change"] <= CONVERGED * step.entry["ghjb_residual_max"]
             if level == final and (stalled or converged):
                 break
-            if self._good_enough(best):
+            if self._good_enough(found[-1]):
                 break
-            if stalled or converged or entry["policy_change"] <= SETTLED * entry["cost_max"]:
+            moves = step.entry["policy_change"] > SETTLED * step.entry["cost_max"]
+            if stalled or converged or not moves:
                 level = final
-        return best
+            u = step.u
+        return self._best(found, points.samples.x)
 
-    def _step(
-        self, features: Features, points: _Points, beta: Array | None, level: float
-    ) -> tuple[Array, Array, dict[str, float]]:
-        """Evaluate the greedy policy of ``beta`` (or the first policy), and improve it."""
-        plant, samples, basis = self.plant, points.samples, points.basis
-        if beta is None:
-            u = self.start.policy(samples.x)
-        else:
-            u = plant.greedy(samples, basis.gradient(beta))
+    def _recorded(self, step: _Step, features: Features, level: float) -> Solution:
+        """A step on the whole domain joins the history, and is measured at the held-out points."""
+        largest = float(np.abs(step.residual).max())
+        rms = float(np.sqrt(np.mean(step.residual**2)))
+        self._record({**step.entry, "hjb_residual_max": largest, "hjb_residual_rms": rms}, 1.0)
+        return Solution(
+            step.beta,
+            features,
+            step.factor,
+            largest,
+            rms,
+            level,
+            len(self.history),
+            step.decreases,
+            rms <= CLOSE * step.entry["cost_max"],
+        )
+
+    def _best(self, found: list[Solution], x: Array) -> Solution | None:
+        """The one with the least residual among those whose policy is stable at x*."""
+        stable = self._stable(found)
+        if not stable:
+            return None
+        best = min(stable, key=lambda s: s.residual_rms)
+        some = x[:: 1 + len(x) // MOST_CHECKED]
+        V = best.features.values((some - self.plant.x_star) / self.plant.half_widths, best.beta)
+        return replace(best, is_positive=bool(V.min() > -NEGATIVE * V.max()))
+
+    def _stable(self, found: list[Solution]) -> list[Solution]:
+        """Those whose greedy policy has a stable linearisation; a warning for every other one."""
+        linear = self.start.linear
+        if not found or linear is None or found[0].features.activation == "relu":
+            return found
+        n, h = len(self.plant.x_star), self.plant.half_widths
+        entries = np.array([s.beta for s in found]) @ found[0].features.curvature.T
+        hessians = entries[:, _symmetric_index(n)].reshape(-1, n, n) / np.outer(h, h)
+        gains = 0.5 * np.linalg.solve(linear.R, linear.B.T @ hessians) if linear.R.size else None
+        closed = linear.A - (0.0 if gains is None else linear.B @ gains)
+        closed = np.broadcast_to(closed, hessians.shape)
+        good = np.linalg.eigvals(closed).real.max(axis=1) < 0.0
+        for s, matrix in zip(found, closed, strict=True):
+            if not good[s.iteration - found[0].iteration]:
+                self.warnings.append(
+                    f"iteration {s.iteration}: the policy lost stability at the equilibrium "
+                    f"(eigenvalue {shown_eigenvalue(matrix)}) and was dropped"
+                )
+        return [s for s, yes in zip(found, good, strict=True) if yes]
+
+    def _step(self, features: Features, points: _Points, u: Array, level: float) -> _Step:
+        """Evaluate the policy with inputs u (at all points), and improve it."""
+        plant, samples, basis, fitted = self.plant, points.samples, points.basis, points.fitted
+        along = basis.along(samples.velocity(u))
         cost = plant.running_cost(samples, u)
-        A, r = basis.along(samples.velocity(u)), -cost
+        A, r = along[:fitted], -cost[:fitted]
         if points.root_weights is not None:
-            A *= points.root_weights[:, None]
-            r *= points.root_weights
+            A, r = A * points.root_weights[:, None], r * points.root_weights
+        soft: tuple[Array, Array] | None = None
         if self._hessian is not None:
-            root = np.sqrt(self.settings.origin_weight * len(r))
-            A = np.vstack([A, root * features.curvature])
-            r = np.append(r, root * self._hessian)
-        beta, factor = regularised(A, r, features.penalty, level)
+            root = np.sqrt(self.settings.origin_weight * fitted)
+            soft = root * features.curvature, root * self._hessian
+        beta, factor = regularised(A, r, features.penalty, level, soft)
+        rate = along @ beta
         gradient = basis.gradient(beta)
-        ghjb = np.abs(plant.hamiltonian(samples, gradient, u))
-        change = plant.input_energy(plant.greedy(samples, gradient) - u)
+        improved = plant.greedy(samples, gradient)
+        change = plant.input_energy(improved - u)
+        ghjb = rate + cost
         entry = {
             "unknowns": float(features.count),
-            "ghjb_residual_max": float(ghjb.max()),
-            "policy_change": float(change.max()),
-            "cost_max": float(cost.max()),
+            "ghjb_residual_max": float(np.abs(ghjb[:fitted]).max()),
+            "policy_change": float(change[:fitted].max()),
+            "cost_max": float(cost[:fitted].max()),
             "sum_beta_w": float(np.abs(beta) @ features.penalty),
         }
-        return beta, factor, entry
+        if plant.system.input_limits is None:  # HJB(V₊) = GHJB(V₊, k) − (k₊ − k)ᵀR(k₊ − k)
+            residual = ghjb - change
+        else:
+            residual = plant.hamiltonian(samples, gradient, improved)
+        return _Step(beta, factor, improved, bool(rate.max() < 0.0), residual[fitted:], entry)
 
     @cached_property
     def _hessian(self) -> Array | None:
         """The entries a ≤ b of the Hessian 2P of V at x*, in domain units."""
+        if not self.settings.origin_weight or self.features.activation == "relu":
+            return None
         P = self.start.P
-        if P is None or not self.settings.origin_weight or self.features.activation == "relu":
+        if P is None:
             return None
         h = self.plant.half_widths
         out: Array = (2.0 * P * np.outer(h, h))[np.triu_indices(len(h))]
         return out
 
-    def _residual(self, basis: Basis, beta: Array) -> tuple[float, float]:
-        """Largest and rms HJB residual at the held-out points."""
-        gradient = basis.gradient(beta)
-        u = self.plant.greedy(self.held_out, gradient)
-        residual = self.plant.hamiltonian(self.held_out, gradient, u)
-        return float(np.abs(residual).max()), float(np.sqrt(np.mean(residual**2)))
-
-    def _with_extra(self, features: Features, cloud: Array) -> _Points:
+    def _points(self, features: Features, cloud: Array, box: float) -> _Points:
+        """The cloud and the held-out points, scaled into a box; extra points in the last one."""
         extra, roots = self.extra
-        if not len(extra):
-            return self._points(features, cloud)
-        points = self._points(features, np.vstack([cloud, extra]))
-        weights = np.concatenate([np.ones(len(cloud)), roots])
-        return replace(points, root_weights=weights)
-
-    def _points(self, features: Features, x: Array) -> _Points:
+        weights: Array | None = None
+        parts = [cloud, self.held_out]
+        if box < 1.0:
+            star = self.plant.x_star
+            parts = [star + box * (part - star) for part in parts]
+        elif len(extra):
+            parts.insert(1, extra)
+            weights = np.concatenate([np.ones(len(cloud)), roots])
+        x = np.concatenate(parts)
         basis = Basis.at(features, x, self.plant.x_star, self.plant.half_widths)
-        return _Points(self.plant.sample(x), basis)
+        return _Points(self.plant.sample(x), basis, len(x) - len(self.held_out), weights)
 
     def _boundary_dense(self, count: int) -> Array:
-        return boundary_dense_points(self.plant.system.domain, count, self.generator)
+        return boundary_dense_points(self.plant.domain, count, self.generator)
 
-    def _record(self, entry: dict[str, float]) -> None:
-        self.history.append({**entry, "unknowns": int(entry["unknowns"])})
+    def _record(self, entry: dict[str, float], box: float) -> None:
+        """``box``: the fraction of this plant's domain that the step looked at."""
+        more = {"unknowns": int(entry["unknowns"]), "box": box * self.plant.fraction}
+        self.history.append({**entry, **more})
         if self.progress is not None:
             self.progress(self.history[-1])
 
@@ -242,3 +362,11 @@ def prefix_sizes(count: int) -> list[int]:
 def _padded(beta: Array, count: int) -> Array:
     """The same V on more features: their coefficients start at 0."""
     return np.concatenate([beta, np.zeros(count - len(beta))])
+
+
+def _symmetric_index(n: int) -> NDArray[np.intp]:
+    """Where each entry of a symmetric (n, n) matrix is among its entries a ≤ b; (n²,)."""
+    index = np.zeros((n, n), dtype=np.intp)
+    first, second = np.triu_indices(n)
+    index[first, second] = index[second, first] = np.arange(len(first))
+    return index.ravel()

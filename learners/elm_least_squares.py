@@ -8,6 +8,7 @@ kink x* to subtract, and V(x) = N(x) − N(x*).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from scipy.linalg import lapack
 from learners.elm_features import Features
 
 Array = NDArray[np.float64]
+
+WORK = 64
+"""Rows of workspace for each column in LAPACK's QR: as many as its largest block has columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,21 +66,29 @@ class Basis:
         return out
 
 
-def regularised(A: Array, r: Array, penalty: Array, level: float) -> tuple[Array, Array]:
+def regularised(
+    A: Array, r: Array, penalty: Array, level: float, soft: tuple[Array, Array] | None = None
+) -> tuple[Array, Array]:
     """argmin |Aβ − r|² + λ²|diag(penalty) β|², and the triangular factor of the scaled problem.
 
     λ is ``level`` times the Frobenius norm of A diag(penalty)⁻¹. By Householder QR of the matrix
-    with λI below it: no normal equations, so that λ may be as small as 1e−13. Shapes: A (N, M),
-    r (N,), penalty (M,); β (M,) and the factor (M, M).
+    with λI below it: no normal equations, so that λ may be as small as 1e−13. ``soft`` are further
+    rows (of A and of r), below the others. Shapes: A (N, M), r (N,), penalty (M,); β (M,) and the
+    factor (M, M).
     """
     rows, columns = A.shape
-    stacked = np.zeros((rows + columns, columns + 1), order="F")
-    scaled = np.divide(A, penalty, out=stacked[:rows, :columns])
-    ridge = level * float(np.linalg.norm(scaled))
-    stacked[rows + np.arange(columns), np.arange(columns)] = ridge or 1.0
+    more = 0 if soft is None else len(soft[1])
+    stacked = np.zeros((rows + more + columns, columns + 1), order="F")
+    np.divide(A, penalty, out=stacked[:rows, :columns])
     stacked[:rows, columns] = r
-    work = int(lapack.dgeqrf_lwork(rows + columns, columns + 1)[0].real)
-    factor, _, _, info = lapack.dgeqrf(stacked, lwork=work, overwrite_a=1)
+    if soft is not None:
+        np.divide(soft[0], penalty, out=stacked[rows : rows + more, :columns])
+        stacked[rows : rows + more, columns] = soft[1]
+        rows += more
+    scaled = stacked[:rows, :columns]
+    ridge = level * math.sqrt(np.vdot(scaled.T, scaled.T))
+    np.fill_diagonal(stacked[rows:], ridge or 1.0)
+    factor, _, _, info = lapack.dgeqrf(stacked, lwork=WORK * (columns + 1), overwrite_a=1)
     if info:
         raise ArithmeticError(f"QR factorisation failed (info {info})")
     R = factor[:columns, :columns]

@@ -36,9 +36,11 @@ from numpy.typing import NDArray
 from certify.candidate import Candidate
 from learners.elm_candidate import network_candidate
 from learners.elm_features import Activation, Features, draw_adapted, draw_uniform
-from learners.elm_iteration import IterationSettings, PolicyIteration, Progress
-from learners.elm_start import first_policy
+from learners.elm_iteration import IterationSettings, Progress
+from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
+from learners.elm_training import Trained, Training
+from learners.lqr import quadratic_value
 from learners.numeric import Plant
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -112,37 +114,42 @@ class ElmPolicyIteration:
         plant = Plant(system)
         extra = _extra(plant, extra_points, extra_weights)
         start = first_policy(plant, self.initial_gain, self.initial_policy)
+        plant.sample(plant.x_star[None])  # compiles the tape
         ready = time.perf_counter()
-        structure = (
-            unstructured(system.state_dimension)
-            if self.features == "uniform"
-            else detect_structure(plant, start.policy, self.seed)
+        training = Training(
+            self._iteration_settings(),
+            plant,
+            start,
+            lambda part: self._draw(part, start),
+            extra,
+            progress,
         )
-        features = self._draw(plant, structure)
-        run = PolicyIteration(self._iteration_settings(), plant, start, features, extra, progress)
-        solution = run.solve()
+        trained = training.run()
         solved = time.perf_counter()
-        W, b = solution.features.hidden_layer(plant.x_star, plant.half_widths)
-        output = solution.features.output_layer(solution.beta)
         provenance: dict[str, object] = {
             **self._settings(),
-            "symmetries": structure.signs.astype(int).tolist(),
-            "blocks": [list(block) for block in structure.blocks],
-            **solution.summary(W, output),
-            "iterations": len(run.history),
-            "history": run.history,
+            "iterations": len(training.history),
+            "history": training.history,
+            "warnings": training.warnings,
             "numpy": np.__version__,
             "solve_seconds": solved - ready,
-            "seconds": time.perf_counter() - began,
+            "seconds": 0.0,
         }
-        return network_candidate(system, W, b, output, self.activation, provenance)
+        if trained is None:
+            candidate = _first_candidate(start, provenance)
+        else:
+            candidate = _network_candidate(trained, provenance)
+        provenance["seconds"] = time.perf_counter() - began
+        return candidate
 
-    def _draw(self, plant: Plant, structure: Structure) -> Features:
+    def _draw(self, plant: Plant, start: Start) -> tuple[Structure, Features]:
         if self.features == "uniform":
-            return draw_uniform(
+            uniform = draw_uniform(
                 self.neurons, plant.half_widths, plant.x_star, self.activation, self.seed
             )
-        return draw_adapted(self.neurons, structure, self.activation, self.seed)
+            return unstructured(len(plant.x_star)), uniform
+        structure = detect_structure(plant, start.policy, self.seed)
+        return structure, draw_adapted(self.neurons, structure, self.activation, self.seed)
 
     def _iteration_settings(self) -> IterationSettings:
         return IterationSettings(
@@ -164,6 +171,45 @@ class ElmPolicyIteration:
         if self.initial_gain is not None:
             settings["initial"] = np.asarray(self.initial_gain, dtype=np.float64).tolist()
         return {"learner": "elm-pi", "seed": self.seed, "settings": settings}
+
+
+def _network_candidate(trained: Trained, provenance: dict[str, object]) -> Candidate:
+    """V and its greedy policy; what is known of them joins the provenance."""
+    plant, solution, structure = trained.plant, trained.solution, trained.structure
+    features = solution.features
+    W, b = features.hidden_layer(plant.x_star, plant.half_widths)
+    output = features.output_layer(solution.beta)
+    low, high = plant.domain.outer()
+    provenance |= {
+        "symmetries": structure.signs.astype(int).tolist(),
+        "blocks": [list(block) for block in structure.blocks],
+        "trained_fraction": plant.fraction,
+        "trained_box": [low.tolist(), high.tolist()],
+        **solution.summary(W, output),
+    }
+    return network_candidate(plant.system, W, b, output, features.activation, provenance)
+
+
+def _first_candidate(start: Start, provenance: dict[str, object]) -> Candidate:
+    """The first policy and the quadratic cost of its linearisation: where nothing better is found.
+
+    Raises :class:`InputError` where the linearisation decides nothing.
+    """
+    system, P = start.plant.system, start.policy_cost
+    if P is None:
+        raise InputError(
+            f"{system.name}: policy iteration diverged; "
+            "give another initial policy, more neurons or a smaller domain"
+        )
+    warnings = provenance["warnings"]
+    assert isinstance(warnings, list)
+    warnings.append(
+        f"{system.name}: policy iteration found no positive value function with a stable policy; "
+        "this is the first policy with the quadratic cost of its linearisation (more neurons or a "
+        "smaller domain may help)"
+    )
+    provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
+    return Candidate(system.state, quadratic_value(P, system), start.control, provenance)
 
 
 def _extra(plant: Plant, points: Array | None, weights: Array | None) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +19,82 @@ from learners.lqr import (
 from learners.numeric import Plant, Policy, boundary_dense_points
 from systems import expression as ex
 from systems.differentiate import jacobian
+from systems.dynamics import linear_control
 from systems.errors import InputError
 from systems.evaluate import function
 from systems.expression import Expression
 
 Array = NDArray[np.float64]
 
-SMALLEST_BOX = 0.05
+SMALLEST_BOX = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """The first policy; half the Hessian of V* at x* (None where the linearisation decides
-    nothing); and how far, as a fraction of the domain, the policy's own quadratic cost decreases.
+    """The first policy: as a function, and as the expression it was given as, if it was.
+
+    ``linear`` and ``K``: the linearisation and the policy's gain at x*, None where there is no
+    linearisation or it decides nothing.
     """
 
+    plant: Plant
     policy: Policy
-    P: Array | None
-    box: float
+    expression: Expression | None = None
+    linear: Linearisation | None = None
+    K: Array | None = None
+
+    @property
+    def control(self) -> Expression | None:
+        """The policy as an expression, cut off at the input limits; None if uncontrolled."""
+        system = self.plant.system
+        if self.expression is not None:
+            return system.saturated(self.expression)
+        if not system.input_dimension or self.K is None:
+            return None
+        return system.saturated(linear_control(self.K, system))
+
+    @cached_property
+    def P(self) -> Array | None:
+        """Half the Hessian of V* at x*; None where the linearisation decides nothing."""
+        if self.linear is None:
+            return None
+        try:
+            return solve_riccati(self.linear, self.plant.system.name)[1]
+        except InputError:
+            return None
+
+    @cached_property
+    def policy_cost(self) -> Array | None:
+        """Half the Hessian at x* of the first policy's own cost."""
+        if self.linear is None or self.K is None:
+            return None
+        return policy_cost(self.linear, self.K)
+
+    @cached_property
+    def box(self) -> float:
+        """The largest tried fraction of the domain where xᵀP₀x decreases at half its linear rate.
+
+        P₀ is :attr:`policy_cost`. Beyond, the policy may not stabilise, its GHJB equation have no
+        solution, and a least-squares answer no meaning. 1 where there is no linearisation.
+        """
+        P = self.policy_cost
+        if P is None or self.linear is None or self.K is None:
+            return 1.0
+        rate = self.linear.Q + self.K.T @ self.linear.R @ self.K
+        plant = self.plant
+        points = boundary_dense_points(
+            plant.domain, 100 * len(plant.x_star), np.random.default_rng(0)
+        )
+        away = points - plant.x_star
+        fraction = 1.0
+        while fraction > SMALLEST_BOX:
+            d = fraction * away
+            x = plant.x_star + d
+            slope = 2.0 * ((d @ P) * plant.sample(x).velocity(self.policy(x))).sum(axis=1)
+            if (slope <= -0.5 * ((d @ rate) * d).sum(axis=1)).all():
+                break
+            fraction *= 0.8
+        return fraction
 
 
 def first_policy(plant: Plant, gain: Array | None, policy: Expression | None) -> Start:
@@ -51,24 +110,27 @@ def first_policy(plant: Plant, gain: Array | None, policy: Expression | None) ->
         if not m:
             return _uncontrolled(plant, linear)
         K, P = solve_riccati(linear, plant.system.name)
-        return Start(_linear(plant, K), P, _trusted_box(plant, _linear(plant, K), linear, K))
+        start = _with_gain(plant, linear, K)
+        start.__dict__["P"] = start.__dict__["policy_cost"] = P
+        return start
     K = np.asarray(gain, dtype=np.float64)
     if K.shape != (m, n):
         raise InputError(f"{plant.system.name}: the initial gain must have shape ({m}, {n})")
     if not np.isfinite(K).all():
         raise InputError(f"{plant.system.name}: the initial gain holds NaN or infinity")
-    _refuse_unstable(plant, linear.closed_loop(K))
-    return _with_gain(plant, _linear(plant, K), linear, K)
+    return _with_gain(plant, linear, K)
 
 
-def _linear(plant: Plant, K: Array) -> Policy:
-    return lambda x: plant.saturate(plant.u_star - (x - plant.x_star) @ K.T)
+def _with_gain(plant: Plant, linear: Linearisation, K: Array) -> Start:
+    def policy(x: Array) -> Array:
+        return plant.saturate(plant.u_star - (x - plant.x_star) @ K.T)
+
+    return _checked(plant, policy, None, linear, K)
 
 
 def _uncontrolled(plant: Plant, linear: Linearisation) -> Start:
     K = np.empty((0, len(plant.x_star)))
-    _refuse_unstable(plant, linear.A)
-    return _with_gain(plant, lambda x: np.empty((len(x), 0)), linear, K)
+    return _checked(plant, lambda x: np.empty((len(x), 0)), None, linear, K)
 
 
 def _from_expression(plant: Plant, policy: Expression) -> Start:
@@ -98,52 +160,30 @@ def _from_expression(plant: Plant, policy: Expression) -> Start:
     try:
         linear = linearise(system)
     except InputError:  # without a linearisation there is nothing to check, nor to fit at x*
-        return Start(sampled, None, 1.0)
-    _refuse_unstable(plant, linear.closed_loop(K))
-    return _with_gain(plant, sampled, linear, K)
+        return Start(plant, sampled, policy)
+    return _checked(plant, sampled, policy, linear, K)
 
 
-def _with_gain(plant: Plant, policy: Policy, linear: Linearisation, K: Array) -> Start:
+def _checked(
+    plant: Plant, policy: Policy, expression: Expression | None, linear: Linearisation, K: Array
+) -> Start:
+    """Refuses an unstable first policy; forgets a linearisation that decides nothing."""
     closed = linear.closed_loop(K)
-    if is_marginal(closed, spectral_abscissa(closed)):
-        return Start(policy, None, 1.0)
-    try:
-        P: Array | None = solve_riccati(linear, plant.system.name)[1]
-    except InputError:
-        P = None
-    return Start(policy, P, _trusted_box(plant, policy, linear, K))
-
-
-def _refuse_unstable(plant: Plant, closed: Array) -> None:
     abscissa = spectral_abscissa(closed)
-    if abscissa > 0.0 and not is_marginal(closed, abscissa):
-        eigenvalues = np.linalg.eigvals(closed)
-        worst = complex(eigenvalues[np.argmax(eigenvalues.real)])
-        shown = f"{worst:.6g}" if worst.imag else f"{worst.real:.6g}"
+    if is_marginal(closed, abscissa):
+        return Start(plant, policy, expression)
+    if abscissa > 0.0:
         what = "under the initial policy " if plant.system.input_dimension else ""
         raise InputError(
-            f"{plant.system.name}: the linearisation {what}is unstable (eigenvalue {shown}); "
+            f"{plant.system.name}: the linearisation {what}is unstable "
+            f"(eigenvalue {shown_eigenvalue(closed)}); "
             "policy iteration needs a stabilising policy to start from"
         )
+    return Start(plant, policy, expression, linear, K)
 
 
-def _trusted_box(plant: Plant, policy: Policy, linear: Linearisation, K: Array) -> float:
-    """The largest tried fraction of the domain on which xᵀP₀x decreases at half its linear rate.
-
-    P₀ is the quadratic cost of the policy's linearisation. Beyond, the policy may not stabilise,
-    its GHJB equation have no solution, and a least-squares answer no meaning.
-    """
-    P = policy_cost(linear, K)
-    rate = linear.Q + K.T @ linear.R @ K
-    points = boundary_dense_points(
-        plant.system.domain, 100 * len(plant.x_star), np.random.default_rng(0)
-    )
-    fraction = 1.0
-    while fraction > SMALLEST_BOX:
-        x = plant.x_star + fraction * (points - plant.x_star)
-        d = x - plant.x_star
-        slope = 2.0 * ((d @ P) * plant.sample(x).velocity(policy(x))).sum(axis=1)
-        if (slope <= -0.5 * ((d @ rate) * d).sum(axis=1)).all():
-            break
-        fraction *= 0.8
-    return fraction
+def shown_eigenvalue(closed: Array) -> str:
+    """The rightmost eigenvalue of a matrix, for a message."""
+    eigenvalues = np.linalg.eigvals(closed)
+    worst = complex(eigenvalues[np.argmax(eigenvalues.real)])
+    return f"{worst:.6g}" if worst.imag else f"{worst.real:.6g}"

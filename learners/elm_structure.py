@@ -55,7 +55,7 @@ def detect_structure(plant: Plant, policy: Policy, seed: int) -> Structure:
     """
     generator = np.random.default_rng([seed, 1])
     n = len(plant.x_star)
-    x = plant.system.domain.sample(2 * PROBES, generator)
+    x = plant.domain.sample(2 * PROBES, generator)
     p = generator.normal(size=(2 * PROBES, n))
     patterns = _sign_patterns(_centred(plant))
     pairs = list(itertools.combinations(range(n), 2))
@@ -113,7 +113,7 @@ def _pair_masks(pairs: list[tuple[int, int]], n: int) -> NDArray[np.bool_]:
 
 def _centred(plant: Plant) -> NDArray[np.bool_]:
     """Which intervals of the domain have x* in the middle."""
-    domain, star = plant.system.domain, plant.system.equilibrium
+    domain, star = plant.domain, plant.system.equilibrium
     ends = zip(domain.lower, domain.upper, star, strict=True)
     return np.array([low + high == 2 * middle for low, high, middle in ends])
 

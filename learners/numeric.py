@@ -6,7 +6,8 @@ Nothing here is rigorous; learners propose, they do not prove.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -42,10 +43,12 @@ class Samples:
 class Plant:
     """A system compiled for evaluation at many points at once.
 
+    ``fraction`` says how much of the system's domain is learned on, scaled about the equilibrium.
     Raises :class:`InputError` where R is not symmetric and positive definite.
     """
 
     system: ControlAffineSystem
+    fraction: float = 1.0
 
     def __post_init__(self) -> None:
         R = self.R
@@ -56,6 +59,23 @@ class Plant:
                 f"{self.system.name}: the input cost R must be positive definite, "
                 f"but it has the eigenvalue {lowest:.6g}"
             )
+
+    def restricted(self, fraction: float) -> Plant:
+        """The same plant, compiled once, on ``fraction`` of the system's domain."""
+        out = replace(self, fraction=fraction)
+        out.__dict__["_tape"] = self._tape
+        return out
+
+    @cached_property
+    def domain(self) -> Box:
+        """Where V is learned: x* + fraction · (the system's domain − x*)."""
+        if self.fraction == 1.0:
+            return self.system.domain
+        box, star, k = self.system.domain, self.system.equilibrium, Fraction(self.fraction)
+        return Box(
+            tuple(s + k * (low - s) for s, low in zip(star, box.lower, strict=True)),
+            tuple(s + k * (high - s) for s, high in zip(star, box.upper, strict=True)),
+        )
 
     @cached_property
     def R(self) -> Array:
@@ -72,7 +92,7 @@ class Plant:
     @cached_property
     def half_widths(self) -> Array:
         """How far the domain reaches from the equilibrium along each axis, at most; (n,)."""
-        low, high = self.system.domain.outer()
+        low, high = self.domain.outer()
         return np.maximum(high - self.x_star, self.x_star - low)
 
     @cached_property
