@@ -242,12 +242,16 @@ class _Run:
         """Why a box that cannot be split further is open: what is known there, and how closely."""
         low, high = self.engine.bound(lower[None], upper[None], self.order)
         used = sorted({c.output for c in self.condition.violation})
+        where = ", ".join(f"{v:.6g}" for v in 0.5 * (lower + upper))
+        names = self.condition.outputs
+        for j in used:
+            if not np.isfinite([low[0, j], high[0, j]]).all():
+                return f"{self.condition.name}: {names[j]} could not be bounded at ({where})"
         known = ", ".join(
-            f"{self.condition.outputs[j]} = {(low[0, j] + high[0, j]) / 2:.6g} "
+            f"{names[j]} = {(low[0, j] + high[0, j]) / 2:.6g} "
             f"± {(high[0, j] - low[0, j]) / 2:.1g}"
             for j in used
         )
-        where = ", ".join(f"{v:.6g}" for v in 0.5 * (lower + upper))
         return (
             f"{self.condition.name}: undecided at ({where}), where rounding leaves {known}; "
             "smaller weights or other constants give a wider margin"

@@ -29,7 +29,7 @@ def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexamp
     low, high = lower[which], upper[which]
     points = low + (high - low) * generator.random(low.shape)
     h = violations(condition, points)
-    scale = np.maximum(np.nanstd(np.where(np.isfinite(h), h, np.nan), axis=0), 1e-300)
+    scale = _scales(h)
     merit = _merit(h, scale)
     best = np.argsort(-merit)[:CLIMBERS]
     points, low, high, merit = points[best], low[best], high[best], merit[best]
@@ -58,6 +58,14 @@ def violations(condition: Condition, points: Array) -> Array:
         c.sign * (outputs[:, c.output] - float(c.level)) for c in condition.violation
     ]
     return np.stack(columns, axis=1)
+
+
+def _scales(h: Array) -> Array:
+    """The spread of every constraint over the sample, kept away from 0 where it is constant."""
+    known = np.where(np.isfinite(h), h, 0.0)
+    with np.errstate(over="ignore"):
+        spread = np.maximum(known.std(axis=0), 1e-9 * np.abs(known).max(axis=0))
+    return np.clip(spread, 1e-290, 1e290)
 
 
 def _merit(h: Array, scale: Array) -> Array:

@@ -35,7 +35,7 @@ def boxes_around(centres: Array, widths: Array) -> tuple[Array, Array]:
 
 def points_in(low: Array, high: Array, count: int, generator: np.random.Generator) -> Array:
     """Points of every box, (B, P, n): its corners and centre, points on its sides, and inside."""
-    B, n = low.shape
+    n = low.shape[1]
     corners = np.array(list(product([0.0, 1.0], repeat=n)))[:16]
     t = generator.random((count, n))
     on_sides = generator.random(t.shape) < 0.2

@@ -132,7 +132,7 @@ def test_boxes_far_from_the_origin_and_wide_ones() -> None:
 
 
 def test_a_single_neuron_that_is_broadcast() -> None:
-    """Found in review: tanh of one neuron times a vector of three was taken for a layer of three."""
+    """Found in review: tanh of one neuron, times a vector of three, is no layer of three."""
     generator = np.random.default_rng(9)
     x = ex.variable("x", 1)
     hidden = ex.tanh(ex.affine([[2.0]], x, [0.5]))
