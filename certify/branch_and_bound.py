@@ -69,6 +69,7 @@ def search(
     an "at most" constraint whose level may be lowered when the budget ends: boxes then leave by
     their value, lowest first, and what is below the lowest open box is proved. ``order`` fixes the
     Taylor order, which is else chosen from the cost of a box and the share of boxes that close.
+    Raises ValueError where engine, frontier or a relaxation do not fit the condition.
     """
     started = time.perf_counter()
     run = _Run(
@@ -91,6 +92,29 @@ def reach_of(regions: Sequence[Box]) -> Array:
     return np.asarray(np.max(ends, axis=0))
 
 
+def _check_fit(condition: Condition, engine: Engine, frontier: int | None) -> None:
+    """The engine bounds this condition's outputs, on all of its regions; levels fall, not rise."""
+    same = engine.tape is condition.tape or engine.tape.digest == condition.tape.digest
+    if not same or not (reach_of(condition.regions) <= engine.reach).all():
+        raise ValueError(f"{condition.name}: the engine is for other outputs or a smaller region")
+    if frontier is not None and condition.violation[frontier].sense != "at most":
+        raise ValueError(f'{condition.name}: only the level of an "at most" constraint may fall')
+
+
+def _is_weaker(new: Condition, old: Condition) -> bool:
+    """Whether every point that violates the new condition violates the old one."""
+    return (
+        new.tape is old.tape
+        and new.regions == old.regions
+        and len(new.violation) == len(old.violation)
+        and all(
+            (a.output, a.sense, a.strict) == (b.output, b.sense, b.strict)
+            and a.sign * (a.level - b.level) >= 0
+            for a, b in zip(new.violation, old.violation, strict=True)
+        )
+    )
+
+
 class _Run:
     """One search: the open boxes, the tree, and the levels as they stand."""
 
@@ -104,6 +128,7 @@ class _Run:
         frontier: int | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
+        _check_fit(condition, engine, frontier)
         self.condition, self.engine, self.relax = condition, engine, relax
         self.frontier, self.on_progress = frontier, on_progress
         self.clock: Clock = budget.started()
@@ -146,9 +171,11 @@ class _Run:
             return unknown
         levels = [c.level for c in self.condition.violation]
         below = Fraction(lowest) * (1 - Fraction(1, 2**20))
-        others = [c.level for c in self.condition.violation if c.output == self._ranked.output]
-        if below <= min(others):
-            return unknown
+        if any(
+            c.output == self._ranked.output and c.sense == "at least" and below <= c.level
+            for c in self.condition.violation
+        ):
+            return unknown  # nothing is left of the band
         levels[self.frontier] = min(below, levels[self.frontier])
         self.condition = self.condition.with_levels(levels)
         self.tree.close(
@@ -211,6 +238,8 @@ class _Run:
         weaker = None if self.relax is None else self.relax(self.condition, found)
         if weaker is None:
             return Refuted(found)
+        if not _is_weaker(weaker, self.condition):
+            raise ValueError(f"{weaker.name}: what was closed holds for weaker conditions only")
         self.condition = weaker
         self.levels = Levels.of(weaker.violation)
         return None

@@ -65,7 +65,7 @@ def _scales(h: Array) -> Array:
     known = np.where(np.isfinite(h), h, 0.0)
     with np.errstate(over="ignore"):
         spread = np.maximum(known.std(axis=0), 1e-9 * np.abs(known).max(axis=0))
-    return np.clip(spread, 1e-290, 1e290)
+    return np.asarray(np.clip(spread, 1e-290, 1e290))
 
 
 def _merit(h: Array, scale: Array) -> Array:
