@@ -95,6 +95,22 @@ def lower_level(ranked: int, floor: Fraction, shrink: Fraction = Fraction(255, 2
     return relax
 
 
+def slower_or_lower(floor: Fraction, slower: bool, lower: bool) -> Relax:
+    """Relax a decrease condition: a smaller μ where V still decreases at the counterexample, else
+    a lower c2; each only where it is allowed. ``floor`` is the least c2."""
+    lowered = lower_level(1, floor)
+
+    def relax(condition: Condition, found: Counterexample) -> Condition | None:
+        rate = found.outputs[condition.violation[2].output][1]
+        if slower and rate < 0:
+            levels = [c.level for c in condition.violation]
+            levels[2] = -short_fraction(Fraction(-rate) / 2, down=True)
+            return condition.with_levels(levels)
+        return lowered(condition, found) if lower else None
+
+    return relax
+
+
 def raise_level(ranked: int, ceiling: Fraction) -> Relax:
     """Relax by raising constraint ``ranked``'s "at least" level above the counterexample."""
 

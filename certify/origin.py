@@ -8,11 +8,11 @@ only be Lipschitz: at a kink every element of the enclosed Clarke Jacobian is co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from certify.conditions import Condition
@@ -46,33 +46,31 @@ def instability(matrix: Array) -> str | None:
     )
 
 
-def ellipsoids(problem: StabilityProblem, matrix: Array) -> list[Ellipsoid]:
+def ellipsoids(problem: StabilityProblem, matrix: Array) -> Iterator[Ellipsoid]:
     """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation."""
     n = len(matrix)
     point = np.array([[float(v) for v in problem.system.equilibrium]])
     slope = gradient(problem.value, problem.state)
     rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
     hessian = np.array([row[0] for row in rows])
-    out = []
-    for shape in (hessian / 2, scipy.linalg.solve_continuous_lyapunov(matrix.T, -np.eye(n))):
-        found = _ellipsoid(shape, matrix)
-        if found is not None:
-            out.append(found)
-    return out
+    yield from _ellipsoid(hessian / 2, matrix)
+    from scipy.linalg import solve_continuous_lyapunov  # takes half a second to import
+
+    yield from _ellipsoid(solve_continuous_lyapunov(matrix.T, -np.eye(n)), matrix)
 
 
-def _ellipsoid(shape: Array, matrix: Array) -> Ellipsoid | None:
+def _ellipsoid(shape: Array, matrix: Array) -> Iterator[Ellipsoid]:
+    """The ellipsoid of that shape, if its quadratic form decreases along the linearisation."""
     if not np.isfinite(shape).all():
-        return None
+        return
     shape = _short(0.5 * (shape + shape.T))
     dissipation = -(shape @ matrix + matrix.T @ shape)
     try:
         factor = np.linalg.cholesky(dissipation)
     except np.linalg.LinAlgError:
-        return None
-    if not is_positive_definite(shape):
-        return None
-    return Ellipsoid(shape, _short(np.linalg.inv(factor)))
+        return
+    if is_positive_definite(shape):
+        yield Ellipsoid(shape, _short(np.linalg.inv(factor)))
 
 
 def _short(matrix: Array) -> Array:

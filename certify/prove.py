@@ -14,7 +14,13 @@ from certify.conditions import Condition
 from certify.domain import with_best_domain
 from certify.enclosure.engine import Engine
 from certify.equilibrium import Answer, prove_zero
-from certify.levels import highest_violation, lower_level, lowest_violation, raise_level
+from certify.levels import (
+    highest_violation,
+    lower_level,
+    lowest_violation,
+    raise_level,
+    slower_or_lower,
+)
 from certify.origin import (
     contraction_on_hull,
     ellipsoids,
@@ -28,6 +34,7 @@ from certify.stability import Ellipsoid, StabilityProblem
 from certify.theorem import Claim, Constants, Theorem, conclude
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from certify.volume import Paving, sublevel_paving
+from systems.differentiate import NotDifferentiable
 from systems.dynamics import ControlAffineSystem
 
 OnProgress = Callable[[str, Progress], None]
@@ -90,6 +97,13 @@ CORE_TRIES = 4
 
 CORE_BUDGET = 0.15
 """The share of the remaining time that one of them may take."""
+
+
+BAND = Fraction(7, 8)
+"""c1 is at most this share of c2, so that there is a band between them."""
+
+BAND_TRIES = 4
+"""So often the band is moved down, at most, when V increases somewhere in it."""
 
 
 class _Stop(Exception):
@@ -208,12 +222,11 @@ class _Attempt:
         if weak_spot is None and asked.claim is Claim.ASYMPTOTIC_STABILITY:
             self._find_core(asked.c1)
         c2 = self._contain(asked.c2)
-        c1 = asked.c1 if asked.c1 is not None else self._default_c1(c2)
-        bottom = c1 if self.core is None else min(c1, self.core)
-        mu = asked.mu if asked.mu is not None else short_fraction(bottom / 100, down=True)
-        c2 = self._decrease(bottom, c2, mu, fixed=asked.c2 is not None)
+        c1, c2, mu = self._decrease(c2)
         if weak_spot is not None:
-            raise _Stop(Unknown(weak_spot))
+            raise _Stop(
+                Unknown(f'{weak_spot}; the weaker claim "attraction" says nothing about x* itself')
+            )
         self._ordered(c1, c2)
         epsilon = self._small_set(c1, asked.epsilon)
         searched = self.searches["containment"]
@@ -223,7 +236,18 @@ class _Attempt:
         return Constants(c1, c2, mu, epsilon, self.core, self.c_q)
 
     def _default_c1(self, c2: Fraction) -> Fraction:
-        return self.core if self.core is not None else short_fraction(c2 / 100, down=True)
+        """The core, where it leaves a band below c2; without one, a hundredth of c2."""
+        if self.core is None:
+            return short_fraction(c2 / 100, down=True)
+        return min(self.core, short_fraction(c2 * BAND, down=True))
+
+    def _default_mu(self, bottom: Fraction, c2: Fraction) -> Fraction:
+        """Half of the slowest decrease that sampling meets in the band, at most bottom / 100."""
+        most = bottom / 100
+        slowest = highest_violation(self.problem.decrease(bottom, c2, most), 2, self.seed)
+        if slowest is not None and slowest < 0:
+            most = min(most, Fraction(-slowest) / 2)
+        return short_fraction(most, down=True)
 
     def _search(
         self, name: str, condition: Condition, share: float = 1.0, **options: object
@@ -261,7 +285,10 @@ class _Attempt:
 
     def _close_origin(self) -> str | None:
         """Find the ellipsoid; returns why there is none, so that a refutation may still be found."""
-        matrix = linearisation(self.problem)
+        try:
+            matrix = linearisation(self.problem)
+        except NotDifferentiable:
+            return "origin: the closed loop is not Lipschitz, since ∇V jumps and the controller too"
         reason = instability(matrix)
         if reason is not None:
             return f"origin: {reason}"
@@ -340,21 +367,44 @@ class _Attempt:
                 )
             )
 
-    def _decrease(self, c1: Fraction, c2: Fraction, mu: Fraction, fixed: bool) -> Fraction:
-        self._ordered(c1, c2)
-        if fixed:
-            self._require(self._search("decrease", self.problem.decrease(c1, c2, mu)))
-            return c2
-        condition = self.problem.decrease(c1, c2, mu)
+    def _decrease(self, c2: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+        """c1, the largest c2 (at most the given one) and μ with which V decreases in the band.
+
+        One search lowers c2, or a μ that was not asked for, whenever it meets a violation; where
+        c2 would fall below a c1 that was not asked for, both start again lower.
+        """
+        asked = self.requested
+        for _ in range(BAND_TRIES):
+            c1 = asked.c1 if asked.c1 is not None else self._default_c1(c2)
+            bottom = c1 if self.core is None else min(c1, self.core)
+            self._ordered(bottom, c2)
+            mu = asked.mu if asked.mu is not None else self._default_mu(bottom, c2)
+            condition = self.problem.decrease(bottom, c2, mu)
+            if asked.c2 is None:
+                condition = self._guessed(condition, bottom)
+            found = self._search(
+                "decrease",
+                condition,
+                relax=slower_or_lower(bottom, asked.mu is None, asked.c2 is None),
+                frontier=1 if asked.c2 is None else None,
+            )
+            if not (isinstance(found.verdict, Refuted) and asked.c1 is None and asked.c2 is None):
+                break
+            value = Fraction(found.verdict.counterexample.outputs[0][0])
+            c2 = short_fraction(min(value, c2) * Fraction(255, 256), down=True)
+        self._require(found)
+        levels = [c.level for c in found.condition.violation]
+        return c1, levels[1], -levels[2]
+
+    def _guessed(self, condition: Condition, floor: Fraction) -> Condition:
+        """The decrease condition with c2 lowered to what sampling does not refute."""
         lowest = lowest_violation(condition, 1, self.seed)
-        if lowest is not None and lowest < c2:
+        levels = [c.level for c in condition.violation]
+        if lowest is not None and lowest < levels[1]:
             guess = short_fraction(Fraction(max(lowest, 0.0)) * Fraction(127, 128), down=True)
-            if guess > c1:
-                condition = self.problem.decrease(c1, guess, mu)
-        found = self._require(
-            self._search("decrease", condition, relax=lower_level(1, c1), frontier=1)
-        )
-        return found.condition.violation[1].level
+            if guess > floor:
+                levels[1] = guess
+        return condition.with_levels(levels)
 
     def _small_set(self, c1: Fraction, epsilon: Fraction | None) -> Fraction | None:
         if epsilon is not None:

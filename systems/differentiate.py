@@ -15,6 +15,10 @@ from systems import expression as ex
 from systems.expression import Expression, Op
 
 
+class NotDifferentiable(ValueError):
+    """A derivative was asked for that does not exist, not even as a bounded set."""
+
+
 def gradient(scalar: Expression, wrt: Expression) -> Expression:
     """∇ of an expression of size 1 with respect to a variable of size n; size n.
 
@@ -175,7 +179,9 @@ def _derivative(node: Expression) -> Expression:
         case Op.RELU:
             return ex.apply(Op.STEP, z)
         case Op.STEP:
-            raise ValueError("a step has no derivative: relu, min, max and abs differentiate once")
+            raise NotDifferentiable(
+                "a step has no derivative: relu, min, max and abs differentiate once"
+            )
         case Op.POWER:
             return node.integers[0] * z ** (node.integers[0] - 1)
     raise TypeError(f"{node.op.value} is not a function of one argument")
