@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.elm_structure import Structure
-from learners.numeric import low_discrepancy
+from learners.numeric import low_discrepancy, upper_entries
 
 Array = NDArray[np.float64]
 Activation = Literal["tanh", "relu"]
@@ -78,7 +78,7 @@ class Features:
     @cached_property
     def curvature(self) -> Array:
         """∂²φⱼ/∂zₐ∂z_b at x* for a ≤ b: rows of the Hessian of V; (n(n + 1)/2, orbits)."""
-        first, second = np.triu_indices(self.W.shape[2])
+        first, second, _ = upper_entries(self.W.shape[2])
         tanh = np.tanh(self.b)
         bend = -2.0 * tanh * (1.0 - tanh**2)
         out: Array = bend * (self.W[:, :, first] * self.W[:, :, second]).sum(axis=0).T
@@ -188,7 +188,7 @@ def _orbit_signs(signs: Array, support: tuple[int, ...]) -> Array:
 
     Beyond :data:`LARGEST_ORBIT` members, a subgroup, with −1 where the group has it.
     """
-    patterns = np.unique(signs[:, support], axis=0)[::-1]
+    patterns = np.array(sorted({tuple(s) for s in signs[:, support].tolist()}, reverse=True))
     if len(patterns) <= LARGEST_ORBIT:
         return patterns
     # Lexicographic order puts −1 last; generate from both ends.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from learners.elm_features import Features
 from learners.elm_least_squares import Basis, effective_rank, regularised
 from learners.elm_start import Start, shown_eigenvalue
-from learners.numeric import Plant, Samples, boundary_dense_points
+from learners.numeric import Plant, Samples, boundary_dense_points, upper_entries
 
 Array = NDArray[np.float64]
 Progress = Callable[[Mapping[str, object]], None]
@@ -187,7 +187,10 @@ class PolicyIteration:
         cloud = self._boundary_dense(usual if wanted is None else wanted if whole else
                                      min(usual, wanted))  # fmt: skip
         known_beta = None if known is None else _padded(known.beta, features.count)
-        box = 1.0 if known is not None else min(1.0, self.start.box / self.plant.fraction)
+        points = self._points(features, cloud, 1.0)
+        box = 1.0
+        if known is None and not self.start.decreases_on(points.samples):
+            box = self.start.box / self.plant.fraction
         early = max(self.settings.regularization, EARLY_REGULARIZATION)
         while box < 1.0:
             inner = self._points(features, cloud, box)
@@ -197,7 +200,6 @@ class PolicyIteration:
                 return None
             known_beta = step.beta
             box *= GROWTH_OF_BOX
-        points = self._points(features, cloud, 1.0)
         u = self._inputs(points, known_beta)
         return self._converge(features, points, u, settled=known is not None, last=last)
 
@@ -269,10 +271,9 @@ class PolicyIteration:
             return found
         n, h = len(self.plant.x_star), self.plant.half_widths
         entries = np.array([s.beta for s in found]) @ found[0].features.curvature.T
-        hessians = entries[:, _symmetric_index(n)].reshape(-1, n, n) / np.outer(h, h)
-        gains = 0.5 * np.linalg.solve(linear.R, linear.B.T @ hessians) if linear.R.size else None
-        closed = linear.A - (0.0 if gains is None else linear.B @ gains)
-        closed = np.broadcast_to(closed, hessians.shape)
+        hessians = entries[:, upper_entries(n)[2]].reshape(-1, n, n) / np.outer(h, h)
+        gains = self.plant.half_R_inverse @ (linear.B.T @ hessians)
+        closed = linear.A - linear.B @ gains
         good = np.linalg.eigvals(closed).real.max(axis=1) < 0.0
         for s, matrix in zip(found, closed, strict=True):
             if not good[s.iteration - found[0].iteration]:
@@ -322,7 +323,8 @@ class PolicyIteration:
         if P is None:
             return None
         h = self.plant.half_widths
-        out: Array = (2.0 * P * np.outer(h, h))[np.triu_indices(len(h))]
+        rows, columns, _ = upper_entries(len(h))
+        out: Array = (2.0 * P * np.outer(h, h))[rows, columns]
         return out
 
     def _points(self, features: Features, cloud: Array, box: float) -> _Points:
@@ -362,11 +364,3 @@ def prefix_sizes(count: int) -> list[int]:
 def _padded(beta: Array, count: int) -> Array:
     """The same V on more features: their coefficients start at 0."""
     return np.concatenate([beta, np.zeros(count - len(beta))])
-
-
-def _symmetric_index(n: int) -> NDArray[np.intp]:
-    """Where each entry of a symmetric (n, n) matrix is among its entries a ≤ b; (n²,)."""
-    index = np.zeros((n, n), dtype=np.intp)
-    first, second = np.triu_indices(n)
-    index[first, second] = index[second, first] = np.arange(len(first))
-    return index.ravel()

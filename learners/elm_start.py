@@ -16,7 +16,7 @@ from learners.lqr import (
     solve_riccati,
     spectral_abscissa,
 )
-from learners.numeric import Plant, Policy, boundary_dense_points
+from learners.numeric import Plant, Policy, Samples, boundary_dense_points
 from systems import expression as ex
 from systems.differentiate import jacobian
 from systems.dynamics import linear_control
@@ -70,17 +70,24 @@ class Start:
             return None
         return policy_cost(self.linear, self.K)
 
-    @cached_property
-    def box(self) -> float:
-        """The largest tried fraction of the domain where xᵀP₀x decreases at half its linear rate.
+    def decreases_on(self, samples: Samples) -> bool:
+        """Whether the policy's quadratic cost xᵀP₀x decreases there at half its linear rate.
 
-        P₀ is :attr:`policy_cost`. Beyond, the policy may not stabilise, its GHJB equation have no
-        solution, and a least-squares answer no meaning. 1 where there is no linearisation.
+        Where it does not, the policy may not stabilise, its GHJB equation have no solution, and a
+        least-squares answer no meaning. True where there is no linearisation.
         """
         P = self.policy_cost
         if P is None or self.linear is None or self.K is None:
-            return 1.0
+            return True
         rate = self.linear.Q + self.K.T @ self.linear.R @ self.K
+        d = samples.x - self.plant.x_star
+        slope = (2.0 * (d @ P)) * samples.velocity(self.policy(samples.x))
+        slope += 0.5 * ((d @ rate) * d)
+        return bool((slope.sum(axis=1) <= 0.0).all())
+
+    @cached_property
+    def box(self) -> float:
+        """The largest tried fraction of the domain on which :meth:`decreases_on` holds."""
         plant = self.plant
         points = boundary_dense_points(
             plant.domain, 100 * len(plant.x_star), np.random.default_rng(0)
@@ -88,10 +95,7 @@ class Start:
         away = points - plant.x_star
         fraction = 1.0
         while fraction > SMALLEST_BOX:
-            d = fraction * away
-            x = plant.x_star + d
-            slope = 2.0 * ((d @ P) * plant.sample(x).velocity(self.policy(x))).sum(axis=1)
-            if (slope <= -0.5 * ((d @ rate) * d).sum(axis=1)).all():
+            if self.decreases_on(plant.sample(plant.x_star + fraction * away)):
                 break
             fraction *= 0.8
         return fraction

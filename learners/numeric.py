@@ -101,7 +101,8 @@ class Plant:
         return compile_tape([s.drift, s.state_cost, *s.input_columns], [s.state])
 
     @cached_property
-    def _half_R_inverse(self) -> Array:
+    def half_R_inverse(self) -> Array:
+        """½ R⁻¹, (m, m)."""
         return np.asarray(0.5 * np.linalg.inv(self.R), dtype=np.float64)
 
     @cached_property
@@ -115,7 +116,15 @@ class Plant:
         Raises :class:`InputError` where one of them is not finite.
         """
         f, Q, *columns = evaluate(self._tape, x)
-        g = np.stack(columns, axis=2) if columns else np.empty((*f.shape, 0))
+        g = np.empty((*f.shape, len(columns)))
+        for j, column in enumerate(columns):
+            g[:, :, j] = column
+        if np.isfinite(f.sum() + g.sum() + Q.sum()):
+            return Samples(x, f, g, Q[:, 0])
+        self._refuse_undefined(x, f, g, Q)
+        return Samples(x, f, g, Q[:, 0])
+
+    def _refuse_undefined(self, x: Array, f: Array, g: Array, Q: Array) -> None:
         for what, values in (("f", f), ("g", g), ("Q", Q)):
             if not np.isfinite(values).all():
                 bad = ~np.isfinite(values.reshape(len(x), -1)).all(axis=1)
@@ -124,7 +133,6 @@ class Plant:
                     f"{self.system.name}: {what}(x) is not a finite number at x = ({where}); "
                     "choose a domain on which the equations are defined"
                 )
-        return Samples(x, f, g, Q[:, 0])
 
     def saturate(self, u: Array) -> Array:
         """Inputs (N, m) cut off at the actuator's limits."""
@@ -133,7 +141,7 @@ class Plant:
     def greedy(self, samples: Samples, gradient: Array) -> Array:
         """u = u* − ½ R⁻¹ gᵀ∇V, cut off at the input limits; (N, m) for ∇V of shape (N, n)."""
         slope = np.matmul(gradient[:, None, :], samples.g)[:, 0, :]
-        return self.saturate(self.u_star - slope @ self._half_R_inverse)
+        return self.saturate(self.u_star - slope @ self.half_R_inverse)
 
     def running_cost(self, samples: Samples, u: Array) -> Array:
         """Q + (u − u*)ᵀR(u − u*), of shape (N,)."""
@@ -152,6 +160,20 @@ class Plant:
 
 Policy = Callable[[Array], Array]
 """States (N, n) to inputs (N, m)."""
+
+
+@lru_cache
+def upper_entries(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the entries a ≤ b of an (n, n) matrix, and where each of the n² entries
+    of a symmetric matrix is among them.
+    """
+    rows, columns = np.triu_indices(n)
+    index = np.zeros((n, n), dtype=np.intp)
+    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
+    out = rows, columns, index.ravel()
+    for array in out:
+        array.setflags(write=False)
+    return out
 
 
 def low_discrepancy(count: int, dimension: int, shift: Array) -> Array:

@@ -47,10 +47,10 @@ def evaluate(tape: Tape, points: Array) -> list[Array]:
                 case _:
                     value = _ELEMENTWISE[i.op](*a)
             registers[index] = value
-    return [
-        np.array(np.broadcast_to(registers[o], (len(points), tape.instructions[o].size)))
-        for o in tape.outputs
-    ]
+    out = [np.empty((len(points), tape.instructions[o].size)) for o in tape.outputs]
+    for values, o in zip(out, tape.outputs, strict=True):
+        values[:] = registers[o]
+    return out
 
 
 def function(
