@@ -76,9 +76,7 @@ def search(
         condition, budget, engine or engine_of(condition), order, relax, frontier, on_progress
     )
     verdict = run.decide(seed)
-    return Search(
-        verdict, run.condition, run.boxes, time.perf_counter() - started, run.order
-    )
+    return Search(verdict, run.condition, run.boxes, time.perf_counter() - started, run.order)
 
 
 def engine_of(condition: Condition) -> Engine:
@@ -178,9 +176,7 @@ class _Run:
             return unknown  # nothing is left of the band
         levels[self.frontier] = min(below, levels[self.frontier])
         self.condition = self.condition.with_levels(levels)
-        self.tree.close(
-            rest.nodes, np.full(count, self.frontier, dtype=np.int64), np.zeros(count)
-        )
+        self.tree.close(rest.nodes, np.full(count, self.frontier, dtype=np.int64), np.zeros(count))
         return Proved(self.tree.finished())
 
     @property
@@ -277,8 +273,7 @@ class _Run:
             if not np.isfinite([low[0, j], high[0, j]]).all():
                 return f"{self.condition.name}: {names[j]} could not be bounded at ({where})"
         known = ", ".join(
-            f"{names[j]} = {(low[0, j] + high[0, j]) / 2:.6g} "
-            f"± {(high[0, j] - low[0, j]) / 2:.1g}"
+            f"{names[j]} = {(low[0, j] + high[0, j]) / 2:.6g} ± {(high[0, j] - low[0, j]) / 2:.1g}"
             for j in used
         )
         return (
@@ -296,9 +291,7 @@ class _Run:
         sample = np.linspace(0, len(lower) - 1, 48).astype(int)
         best = np.inf
         for order in self.engine.orders:
-            tested = self.engine.test(
-                lower[sample], upper[sample], order, self.levels, self.scale
-            )
+            tested = self.engine.test(lower[sample], upper[sample], order, self.levels, self.scale)
             share = max(float((tested.reason >= 0).mean()), 0.25 / len(sample))
             # An open box costs its children too: on average as much again, at least.
             price = self.engine.cost(order) / share

@@ -61,7 +61,5 @@ class Condition:
 
     def with_levels(self, levels: Sequence[Fraction]) -> Condition:
         """The same condition with other levels, in the order of the constraints."""
-        violation = tuple(
-            replace(c, level=v) for c, v in zip(self.violation, levels, strict=True)
-        )
+        violation = tuple(replace(c, level=v) for c, v in zip(self.violation, levels, strict=True))
         return replace(self, violation=violation)

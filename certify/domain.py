@@ -67,7 +67,7 @@ def _promised_volumes(problem: StabilityProblem, seed: int) -> list[float]:
         on_faces = evaluate(problem.asking(0), star + share * faces)[0][:, 0]
         inside = reach <= share
         level = min(on_faces.min(), np.where(bad & inside, V, np.inf).min())
-        weight = np.where(inside & (V <= level), reach ** (len(star) - 1), 0.0)
+        weight = np.where(inside & (level >= V), reach ** (len(star) - 1), 0.0)
         out.append(float(weight.sum()) if np.isfinite(level) and level > 0 else 0.0)
     return out
 
@@ -82,4 +82,5 @@ def _boundary_directions(
     axis = generator.integers(len(star), size=count)
     rows = np.arange(count)
     unit[rows, axis] = np.where(generator.random(count) < 0.5, -1.0, 1.0)
-    return np.where(unit < 0, -unit * (low - star), unit * (high - star))
+    rays: Array = np.where(unit < 0, -unit * (low - star), unit * (high - star))
+    return rays

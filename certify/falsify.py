@@ -54,9 +54,7 @@ def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexamp
 def violations(condition: Condition, points: Array) -> Array:
     """h_j at the points, in floating point: (N, J). All ≥ 0 (> 0 where strict) is a violation."""
     outputs = np.hstack(evaluate(condition.tape, points))
-    columns = [
-        c.sign * (outputs[:, c.output] - float(c.level)) for c in condition.violation
-    ]
+    columns = [c.sign * (outputs[:, c.output] - float(c.level)) for c in condition.violation]
     return np.stack(columns, axis=1)
 
 
@@ -83,9 +81,7 @@ def confirm(condition: Condition, engine: Engine, points: Array) -> Counterexamp
         return None
     exact = [_moved_inside(condition.regions, p) for p in points.tolist()]
     ends = [Box(p, p).outer() for p in exact]
-    lower, upper = engine.bound(
-        np.array([a for a, _ in ends]), np.array([b for _, b in ends]), 1
-    )
+    lower, upper = engine.bound(np.array([a for a, _ in ends]), np.array([b for _, b in ends]), 1)
     for point, low, high in zip(exact, lower, upper, strict=True):
         if all(
             _holds(c.sign, c.strict, c.level, float(low[c.output]), float(high[c.output]))

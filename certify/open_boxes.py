@@ -24,12 +24,12 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def __getitem__(self, chosen: object) -> Boxes:
+    def __getitem__(self, chosen: slice | NDArray[np.bool_]) -> Boxes:
         return Boxes(
-            self.nodes[chosen],  # type: ignore[index]
-            self.lower[chosen],  # type: ignore[index]
-            self.upper[chosen],  # type: ignore[index]
-            self.value[chosen],  # type: ignore[index]
+            self.nodes[chosen],
+            self.lower[chosen],
+            self.upper[chosen],
+            self.value[chosen],
         )
 
     @staticmethod
@@ -46,7 +46,7 @@ class Boxes:
 
 @dataclass
 class OpenBoxes:
-    """A pool. ``ceiling`` is None for newest-first; else boxes leave by value, in buckets up to it."""
+    """A pool: newest first, or with a ``ceiling`` by value, in buckets from 0 up to it."""
 
     ceiling: float | None = None
     count: int = 0

@@ -34,7 +34,7 @@ from certify.stability import Ellipsoid, StabilityProblem
 from certify.theorem import Claim, Constants, Theorem, conclude
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from certify.volume import Paving, sublevel_paving
-from systems.differentiate import NotDifferentiable
+from systems.differentiate import NotDifferentiableError
 from systems.dynamics import ControlAffineSystem
 
 OnProgress = Callable[[str, Progress], None]
@@ -106,7 +106,7 @@ BAND_TRIES = 4
 """So often the band is moved down, at most, when V increases somewhere in it."""
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """Ends an attempt with a verdict that is not Proved."""
 
     def __init__(self, verdict: Refuted | Unknown) -> None:
@@ -125,10 +125,10 @@ def prove_stability(
     """Prove the claim on the largest region found, or on the one the constants state.
 
     Where neither level is given the statement may be made on a smaller box than the system's domain
-    (``result.problem.domain``). Constants that ``requested`` fixes are proved or refuted as they stand; the others are chosen:
-    the ellipsoid and core as large as the contraction allows, c2 as large as containment and
-    decrease allow, lowered by one search as it meets violations. Raises ValueError where system
-    and candidate do not fit.
+    (``result.problem.domain``). Constants that ``requested`` fixes are proved or refuted as they
+    stand; the others are chosen: the ellipsoid and core as large as the contraction allows, c2 as
+    large as containment and decrease allow, lowered by one search as it meets violations. Raises
+    ValueError where system and candidate do not fit.
     """
     requested = requested or Requested()
     problem = StabilityProblem(system, candidate)
@@ -172,7 +172,7 @@ class _Attempt:
                 equilibrium_is_exact=True,
             )
             verdict: Verdict = Proved()
-        except _Stop as stop:
+        except _StopError as stop:
             verdict = stop.verdict
         seconds = time.perf_counter() - started
         if theorem is not None:
@@ -197,17 +197,15 @@ class _Attempt:
     def _equilibrium(self) -> None:
         """F(x*) = 0 and V(x*) = 0, exactly."""
         system = self.problem.system
-        field_test, value_test = prove_zero(
-            self.problem.equilibrium_tape, list(system.equilibrium)
-        )
+        field_test, value_test = prove_zero(self.problem.equilibrium_tape, list(system.equilibrium))
         names = [f"F_{i + 1}(x*)" for i in range(len(field_test))] + ["V(x*)"]
         for name, test in zip(names, [*field_test, *value_test], strict=True):
             low, high = test.lower, test.upper
             if test.answer is Answer.NONZERO:
                 point = tuple(float(v) for v in system.equilibrium)
-                raise _Stop(Refuted(Counterexample("equilibrium", point, ((low, high),))))
+                raise _StopError(Refuted(Counterexample("equilibrium", point, ((low, high),))))
             if test.answer is Answer.UNDECIDED:
-                raise _Stop(
+                raise _StopError(
                     Unknown(
                         f"equilibrium: {name} lies in [{low:.3g}, {high:.3g}], but that it is 0 in "
                         "real arithmetic could not be shown; anchor V and k at the equilibrium"
@@ -224,7 +222,7 @@ class _Attempt:
         c2 = self._contain(asked.c2)
         c1, c2, mu = self._decrease(c2)
         if weak_spot is not None:
-            raise _Stop(
+            raise _StopError(
                 Unknown(f'{weak_spot}; the weaker claim "attraction" says nothing about x* itself')
             )
         self._ordered(c1, c2)
@@ -280,14 +278,14 @@ class _Attempt:
 
     def _require(self, found: Search) -> Search:
         if isinstance(found.verdict, Refuted | Unknown):
-            raise _Stop(found.verdict)
+            raise _StopError(found.verdict)
         return found
 
     def _close_origin(self) -> str | None:
-        """Find the ellipsoid; returns why there is none, so that a refutation may still be found."""
+        """Find the ellipsoid; or say why there is none (a refutation may still be found)."""
         try:
             matrix = linearisation(self.problem)
-        except NotDifferentiable:
+        except NotDifferentiableError:
             return "origin: the closed loop is not Lipschitz, since ∇V jumps and the controller too"
         reason = instability(matrix)
         if reason is not None:
@@ -325,14 +323,16 @@ class _Attempt:
         return short_fraction(most, down=True)
 
     def _find_core(self, c1: Fraction | None) -> None:
-        """The largest level (at most c1, if that is given) whose sublevel set is in the ellipsoid."""
+        """The largest level (at most a given c1) whose sublevel set is in the ellipsoid."""
         assert self.ellipsoid is not None and self.c_q is not None
         guess = c1
         if guess is None:
             start = self.problem.core(self.ellipsoid, Fraction(10**12), self.c_q)
             lowest = lowest_violation(start, 0, self.seed)
             if lowest is None or lowest <= 0:
-                raise _Stop(Unknown("core: V is not positive outside the ellipsoid at the origin"))
+                raise _StopError(
+                    Unknown("core: V is not positive outside the ellipsoid at the origin")
+                )
             guess = short_fraction(Fraction(lowest) * Fraction(127, 128), down=True)
         found = self._require(
             self._search(
@@ -349,7 +349,9 @@ class _Attempt:
             return c2
         lowest = lowest_violation(self.problem.containment(Fraction(10**12)), 0, self.seed)
         if lowest is None or lowest <= 0:
-            raise _Stop(Unknown("containment: V is not positive on the boundary of the domain"))
+            raise _StopError(
+                Unknown("containment: V is not positive on the boundary of the domain")
+            )
         level = short_fraction(Fraction(lowest) * Fraction(1023, 1024), down=True)
         found = self._require(
             self._search(
@@ -360,10 +362,10 @@ class _Attempt:
 
     def _ordered(self, c1: Fraction, c2: Fraction) -> None:
         if c1 >= c2:
-            raise _Stop(
+            raise _StopError(
                 Unknown(
-                    f"levels: c1 = {float(c1):.4g} is not below the largest c2 that could be found, "
-                    f"{float(c2):.4g}"
+                    f"levels: c1 = {float(c1):.4g} is not below the largest c2 that could be "
+                    f"found, {float(c2):.4g}"
                 )
             )
 
@@ -411,10 +413,8 @@ class _Attempt:
             self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
             return epsilon
         domain = self.problem.domain
-        ceiling = sum(w * w for w in domain.widths)
-        highest = highest_violation(
-            self.problem.small_set(c1, max(domain.widths)), 1, self.seed
-        )
+        ceiling = sum((w * w for w in domain.widths), Fraction(0))
+        highest = highest_violation(self.problem.small_set(c1, max(domain.widths)), 1, self.seed)
         if highest is None or highest <= 0:
             return None
         guess = short_fraction(Fraction(highest) * Fraction(33, 32), down=False)
@@ -431,4 +431,3 @@ class _Attempt:
             found, condition=self.problem.small_set(c1, radius)
         )  # shown for a radius at most as large, hence for this one
         return radius
-

@@ -13,7 +13,7 @@ class SplitTree:
     """A forest of binary splits, one tree for each root box of the condition.
 
     Node i < ``roots`` is root i. For an inner node, ``axis[i]`` ≥ 0 is the coordinate that is cut
-    at ``cut[i]``, ``child[i]`` is the node of the lower part and ``child[i] + 1`` that of the upper.
+    at ``cut[i]``, ``child[i]`` is the node of the lower part, ``child[i] + 1`` that of the upper.
     For a leaf, ``axis[i]`` = −1 and ``reason[i]`` says why no point of its box satisfies all J
     constraints h_j ≥ 0 of the violation: j < J where h_j < 0 on the box, and J + i·J + j where
     h_j + weight[i] · h_i < 0 on it, with weight ≥ 0. A tree covers its root by construction; boxes

@@ -183,9 +183,7 @@ class StabilityProblem:
     def jacobian_columns(self) -> tuple[Expression, ...]:
         """∂F/∂xᵢ, i = 1…n, each of size n."""
         unit = np.eye(self.state.size)
-        return tuple(
-            directional(self.field, self.state, ex.constant(list(row))) for row in unit
-        )
+        return tuple(directional(self.field, self.state, ex.constant(list(row))) for row in unit)
 
     def _gershgorin(self, ellipsoid: Ellipsoid) -> Expression:
         """The largest right end of a Gershgorin disc of R (P DF + DFᵀ P) Rᵀ: below 0 ⇒ definite.

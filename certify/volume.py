@@ -65,16 +65,12 @@ def sublevel_paving(
         if undecided <= tolerance * inner or clock.exhausted(0) or seen > most_boxes:
             break
         low, high = _halved(low, high)
-    n = region.dimension
-    boxes = (
-        (np.concatenate([a for a, _ in inside]), np.concatenate([b for _, b in inside]))
-        if inside
-        else (np.empty((0, n)), np.empty((0, n)))
-    )
+    found = inside or [(low[:0], high[:0])]
+    boxes_low = np.concatenate([a for a, _ in found])
+    boxes_high = np.concatenate([b for _, b in found])
     margin = 1e-9  # the sums above carry fewer than 10⁶ roundings of 1.2e-16 each
-    return Paving(
-        *boxes, inner * (1 - margin), (inner + _volume(low, high)) * (1 + margin)
-    )
+    at_most = (inner + _volume(low, high)) * (1 + margin)
+    return Paving(boxes_low, boxes_high, inner * (1 - margin), at_most)
 
 
 def _below(level: Fraction) -> float:

@@ -15,7 +15,7 @@ from systems import expression as ex
 from systems.expression import Expression, Op
 
 
-class NotDifferentiable(ValueError):
+class NotDifferentiableError(ValueError):
     """A derivative was asked for that does not exist, not even as a bounded set."""
 
 
@@ -79,9 +79,7 @@ def _push(node: Expression, tangents: list[Expression | None]) -> Expression:
         case Op.MUL:
             return _sum(None if da is None else da * b, None if db is None else a * db)
         case Op.DIV:
-            return _sum(
-                None if da is None else da / b, None if db is None else -(node * db / b)
-            )
+            return _sum(None if da is None else da / b, None if db is None else -(node * db / b))
         case Op.MIN | Op.MAX:
             first_wins = ex.apply(Op.STEP, b - a if op is Op.MIN else a - b)
             return _sum(
@@ -179,7 +177,7 @@ def _derivative(node: Expression) -> Expression:
         case Op.RELU:
             return ex.apply(Op.STEP, z)
         case Op.STEP:
-            raise NotDifferentiable(
+            raise NotDifferentiableError(
                 "a step has no derivative: relu, min, max and abs differentiate once"
             )
         case Op.POWER:

@@ -124,9 +124,7 @@ def compile_tape(outputs: Sequence[Expression], inputs: Sequence[Expression]) ->
     )
 
 
-def reachable(
-    roots: Iterable[int], arguments: Callable[[int], Iterable[int]]
-) -> frozenset[int]:
+def reachable(roots: Iterable[int], arguments: Callable[[int], Iterable[int]]) -> frozenset[int]:
     """All registers that can be reached from the roots."""
     pending, seen = list(roots), set[int]()
     while pending:

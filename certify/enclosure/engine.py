@@ -16,16 +16,19 @@ from threadpoolctl import ThreadpoolController
 
 from certify.conditions import Constraint
 from certify.enclosure import interpreter
+from certify.enclosure.folding import Constants
 from certify.enclosure.kernel import Tables, tables
+from certify.enclosure.layers import Layer, find_layers
 from certify.enclosure.monomials import monomials
 from certify.enclosure.program import Program, compile_program
 from certify.enclosure.rounding import U
-from certify.enclosure.folding import Constants
-from certify.enclosure.layers import Layer, find_layers
 from certify.enclosure.shallow import ShallowModels
 from systems.tape import Tape
 
 Array = NDArray[np.float64]
+
+Models = tuple[Array, Array, Array, Array]
+"""Centres and radii (B, n) of boxes, preloaded models (B, E, M) and their remainders (B, E)."""
 
 CHUNK = 128
 """Boxes a matrix product: its operands then stay in cache."""
@@ -159,7 +162,7 @@ class Engine:
         J = len(self.program.outputs)
         out_lower, out_upper = np.empty((len(lower), J)), np.empty((len(lower), J))
 
-        def work(s: slice, models: tuple[Array, ...], T: Tables) -> None:
+        def work(s: slice, models: Models, T: Tables) -> None:
             p = self.program
             interpreter.bound_outputs(
                 p.code, p.pool, p.lists, p.outputs, p.widest, p.entries,
@@ -169,9 +172,7 @@ class Engine:
         self._in_parallel(lower, upper, order, work)
         return out_lower, out_upper
 
-    def test(
-        self, lower: Array, upper: Array, order: int, levels: Levels, scale: Array
-    ) -> Tested:
+    def test(self, lower: Array, upper: Array, order: int, levels: Levels, scale: Array) -> Tested:
         """Try to close every box; lower, upper (B, n) as floats, meant exactly."""
         B, J = len(lower), len(levels.sign)
         result = Tested(
@@ -183,7 +184,7 @@ class Engine:
             np.empty((B, J)),
         )
 
-        def work(s: slice, models: tuple[Array, ...], T: Tables) -> None:
+        def work(s: slice, models: Models, T: Tables) -> None:
             p = self.program
             interpreter.test_boxes(
                 p.code, p.pool, p.lists, p.outputs[levels.outputs], p.widest, p.entries,
@@ -200,7 +201,7 @@ class Engine:
         lower: Array,
         upper: Array,
         order: int,
-        work: Callable[[slice, tuple[Array, ...], Tables], None],
+        work: Callable[[slice, Models, Tables], None],
     ) -> None:
         centre = lower + 0.5 * (upper - lower)
         radius = np.maximum(upper - centre, centre - lower)

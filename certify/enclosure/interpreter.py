@@ -6,7 +6,8 @@ import numpy as np
 
 from certify.enclosure import kernel as k
 from certify.enclosure import program as p
-from certify.enclosure.kernel import Tables, jit
+from certify.enclosure.compiled import jit
+from certify.enclosure.kernel import Tables
 from certify.enclosure.rounding import TINY, U, down, up
 
 
@@ -226,9 +227,7 @@ def test_boxes(
             b, C, G, code, outputs, T, sign, level, level_error, combined, reason, weight
         )
         if reason[b] < 0:
-            axis[b] = _axis(
-                C, G, code[outputs[nearest], p.OFFSET], radius[b], scale, T
-            )
+            axis[b] = _axis(C, G, code[outputs[nearest], p.OFFSET], radius[b], scale, T)
 
 
 @jit
@@ -246,7 +245,7 @@ def _close_by_pairs(
     reason: np.ndarray,
     weight: np.ndarray,
 ) -> None:
-    """Look for a weight w ≥ 0 with h_j + w h_i < 0 on the box: then h_i, h_j ≥ 0 exclude each other.
+    """Look for w ≥ 0 with h_j + w h_i < 0 on the box: then h_i ≥ 0 and h_j ≥ 0 exclude each other.
 
     w is chosen to cancel the linear parts as far as it can (the S-procedure with one multiplier).
     """
@@ -298,7 +297,9 @@ def combination_is_negative(
     mass += abs(level_j) + w * abs(level_i)
     rem = G[oj * (T.K + 2) + T.K + 1] + w * G[oi * (T.K + 2) + T.K + 1] + error_j + w * error_i
     _, high = k.polynomial_range(combined, 0, 1, T.K, T)
-    return high + (rem * (1.0 + 32.0 * U) + 8.0 * U * (T.M + 8) * mass + TINY) < 0.0
+    slack = rem * (1.0 + 32.0 * U) + 8.0 * U * (T.M + 8) * mass + TINY
+    negative: bool = up(high + slack) < 0.0
+    return negative
 
 
 @jit

@@ -216,9 +216,7 @@ def add_constant(
     for i in range(size):
         C[out * T.M + i] += pool[mid + i]
         p = x * (T.K + 2) + (i if xs > 1 else 0)
-        rem = (
-            G[p + (T.K + 1) * xs] + pool[radius + i] + 2.0 * U * (G[p] + abs(pool[mid + i]))
-        )
+        rem = G[p + (T.K + 1) * xs] + pool[radius + i] + 2.0 * U * (G[p] + abs(pool[mid + i]))
         G[out * (T.K + 2) + (T.K + 1) * size + i] = rem * (1.0 + 64.0 * U) + TINY
 
 
@@ -239,9 +237,7 @@ def scale(
     """out = c ∘ x for a constant vector c = pool[mid:] ± pool[radius:] of the full size."""
     for a in range(T.count[xt]):
         for i in range(size):
-            C[out * T.M + a * size + i] = (
-                pool[mid + i] * C[x * T.M + a * xs + (i if xs > 1 else 0)]
-            )
+            C[out * T.M + a * size + i] = pool[mid + i] * C[x * T.M + a * xs + (i if xs > 1 else 0)]
     for i in range(size):
         p = x * (T.K + 2) + (i if xs > 1 else 0)
         mass = 0.0
@@ -397,7 +393,8 @@ def _composition_error(
     for d in range(stride):
         whole += H[d]
     inflate = 1.0 + (K + 4) * (K + 4) * (K + 4) * 8.0 * U
-    return (H[K + 1] + whole * (1.001 * U * (T.M + 4) * (K + 2))) * inflate + TINY
+    error: float = (H[K + 1] + whole * (1.001 * U * (T.M + 4) * (K + 2))) * inflate + TINY
+    return error
 
 
 @jit
@@ -440,9 +437,7 @@ def _compose(
 
 
 @jit
-def relu(
-    C: np.ndarray, G: np.ndarray, out: int, size: int, arg: int, top: int, T: Tables
-) -> None:
+def relu(C: np.ndarray, G: np.ndarray, out: int, size: int, arg: int, top: int, T: Tables) -> None:
     """out = max(arg, 0): exact where the sign is decided, else the chord's band.
 
     For any slope s in [0, 1] and z in [l, h] with l < 0 < h, max(z, 0) − s z lies between 0 and
@@ -476,9 +471,7 @@ def relu(
 
 
 @jit
-def step(
-    C: np.ndarray, G: np.ndarray, out: int, size: int, arg: int, top: int, T: Tables
-) -> None:
+def step(C: np.ndarray, G: np.ndarray, out: int, size: int, arg: int, top: int, T: Tables) -> None:
     """out = the set-valued step of arg: 0, 1, or all of [0, 1] where the sign is not decided."""
     for i in range(size):
         zl, zh = entry_range(C, G, arg, size, i, top, T)

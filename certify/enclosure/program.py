@@ -103,9 +103,7 @@ class _Writer:
         pool2: int = 0,
         extra: int = 0,
     ) -> int:
-        self.rows.append(
-            [operation, size, self.entries, degree, first, second, pool, pool2, extra]
-        )
+        self.rows.append([operation, size, self.entries, degree, first, second, pool, pool2, extra])
         self.entries += size
         return len(self.rows) - 1
 
@@ -121,9 +119,9 @@ def compile_program(
 ) -> Program:
     """Compile the scalar outputs of a tape.
 
-    ``constants`` are the folded constant registers; ``preloaded`` maps registers whose models are computed elsewhere to the index of their first
-    entry among the preloaded ones. Raises ValueError where an output is no scalar or where a
-    constant is undefined or beyond float64.
+    ``constants`` are the folded constant registers; ``preloaded`` maps registers whose models are
+    computed elsewhere to the index of their first entry among the preloaded ones. Raises ValueError
+    where an output is no scalar or where a constant is undefined or beyond float64.
     """
     if any(size != 1 for size in tape.output_sizes):
         raise ValueError("every output must be a scalar")
@@ -136,9 +134,7 @@ def compile_program(
             continue
         if index in writer.preloaded:
             size = tape.instructions[index].size
-            writer.row_of[index] = writer.row(
-                PRELOADED, size, FULL, extra=writer.preloaded[index]
-            )
+            writer.row_of[index] = writer.row(PRELOADED, size, FULL, extra=writer.preloaded[index])
         elif tape.varying[index]:
             writer.row_of[index] = _emit(writer, index, constants)
     for o in tape.outputs:

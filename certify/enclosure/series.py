@@ -198,12 +198,12 @@ def coefficients(
         for k in range(1, order + 1):
             low[k], high[k] = -math.inf, math.inf
         return
-    if kind == SIN or kind == COS:
+    if kind in (SIN, COS):
         _trigonometric(kind, lo, hi, order, low, high)
     elif kind == EXP:
         for k in range(1, order + 1):
             low[k], high[k] = down(low[k - 1] / k), up(high[k - 1] / k)
-    elif kind == LOG or kind == SQRT or kind == RECIPROCAL:
+    elif kind in (LOG, SQRT, RECIPROCAL):
         _power_like(kind, lo, hi, order, low, high)
     elif kind == TANH:
         _tanh_series(low[0], high[0], 1.0, 1.0, order, low, high)
@@ -265,7 +265,7 @@ def _power_like(
 def _tanh_series(
     tl: float, th: float, first: float, ratio: float, order: int, low: np.ndarray, high: np.ndarray
 ) -> None:
-    """first · ratioᵏ · tanh⁽ᵏ⁾/k!, k = 1…order, where tanh lies in [tl, th]: the mean-value form."""
+    """first · ratioᵏ · tanh⁽ᵏ⁾/k!, k = 1…order, for tanh in [tl, th], by the mean-value form."""
     t = 0.5 * (tl + th)
     reach = up(max(th - t, t - tl))
     s = t * t

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import NDArray
 
-from certify.enclosure.kernel import Tables, jit
+from certify.enclosure.compiled import jit
+from certify.enclosure.kernel import Tables
 from certify.enclosure.layers import Entry, Layer
 from certify.enclosure.monomials import Monomials, monomials
 from certify.enclosure.rounding import ELEMENTARY, TINY, U, gamma, up_array
@@ -64,9 +65,7 @@ class ShallowModels:
         self.polynomials = tanh_polynomials(self.top)
         # Every entry of these products carries at most H + 4 roundings, bounded below.
         powers = _powers(layer.weight, self.high)
-        self.products = [
-            _columns(layer.betas, powers, self.high, d) for d in range(self.top + 1)
-        ]
+        self.products = [_columns(layer.betas, powers, self.high, d) for d in range(self.top + 1)]
         self.error = self._coefficient_errors(powers, reach)
         self.plans = {
             register: [self._plan(entry) for entry in entries]

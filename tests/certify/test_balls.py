@@ -89,7 +89,7 @@ def test_function_ranges_are_sound_and_tight(
     low, high = sorted(scale * e for e in ends)
     ball = _range(op, low, high)
     inner = low + t * (high - low)
-    # The value's own ball is tiny but not a point: where it ends above 1, cos's range still may not.
+    # The value's own ball is tiny but no point: it may end above 1, where cos's range does not.
     assert not ball.is_finite() or ball.overlaps(_range(op, inner, inner))
     if op in {Op.LOG, Op.SQRT, Op.TAN} or not ball.is_finite():
         return
