@@ -18,6 +18,7 @@ from certify.open_boxes import Boxes, OpenBoxes
 from certify.split_tree import TreeBuilder
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from systems.box import Box
+from systems.exact import short_fraction
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,9 @@ BATCH = 4096
 
 FINEST = 2.0**-40
 """A box this small, relative to its region, that is still open is beyond the arithmetic."""
+
+CHOICE_INTERVAL = 2048
+"""After so many boxes the Taylor order is chosen anew."""
 
 Relax = Callable[[Condition, Counterexample], Condition | None]
 """Given a rigorous counterexample, a weaker condition to go on with (levels only), or None."""
@@ -168,7 +172,7 @@ class _Run:
         if not np.isfinite(lowest) or lowest <= 0:
             return unknown
         levels = [c.level for c in self.condition.violation]
-        below = Fraction(lowest) * (1 - Fraction(1, 2**20))
+        below = short_fraction(Fraction(lowest) * (1 - Fraction(1, 2**20)), down=True)
         if any(
             c.output == self._ranked.output and c.sense == "at least" and below <= c.level
             for c in self.condition.violation
@@ -285,7 +289,7 @@ class _Run:
         """Every so often, take the order with the least cost for each box it closes."""
         if self.fixed_order is not None or len(lower) < 64:
             return
-        if self.since_choice and self.since_choice < 4096:
+        if self.since_choice and self.since_choice < CHOICE_INTERVAL:
             self.since_choice += len(lower)
             return
         sample = np.linspace(0, len(lower) - 1, 48).astype(int)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from certify.branch_and_bound import Relax
 from certify.conditions import Condition
 from certify.falsify import violations
-from certify.origin import short_fraction
 from certify.verdict import Counterexample
+from systems.exact import short_fraction
 
 Array = NDArray[np.float64]
 

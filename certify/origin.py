@@ -21,6 +21,7 @@ from certify.verdict import Counterexample
 from systems.box import Box
 from systems.differentiate import gradient, jacobian
 from systems.evaluate import function
+from systems.exact import short_fraction
 
 Array = NDArray[np.float64]
 
@@ -137,16 +138,3 @@ def shrink_ellipsoid(condition: Condition, found: Counterexample) -> Condition |
     if level <= 0 or level < condition.violation[0].level / 2**40:
         return None
     return condition.with_levels([level, condition.violation[1].level])
-
-
-def short_fraction(value: Fraction, down: bool) -> Fraction:
-    """A decimal of four significant digits next to a positive value, on the given side."""
-    if value <= 0:
-        return value
-    digits = len(str(value.numerator // value.denominator)) if value >= 1 else 0
-    scale = Fraction(10) ** (4 - digits)
-    while value * scale < 1000:
-        scale *= 10
-    whole = value * scale
-    rounded = whole.numerator // whole.denominator
-    return Fraction(rounded if down or whole == rounded else rounded + 1) / scale

@@ -27,7 +27,6 @@ from certify.origin import (
     instability,
     largest_level_inside,
     linearisation,
-    short_fraction,
     shrink_ellipsoid,
 )
 from certify.stability import Ellipsoid, StabilityProblem
@@ -36,6 +35,7 @@ from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from certify.volume import Paving, sublevel_paving
 from systems.differentiate import NotDifferentiableError
 from systems.dynamics import ControlAffineSystem
+from systems.exact import short_fraction
 
 OnProgress = Callable[[str, Progress], None]
 """Told the name of the condition under search and how far it is."""

@@ -56,6 +56,19 @@ def nearest_float(value: Fraction) -> float:
         raise ValueError("a constant lies beyond the range of float64") from None
 
 
+def short_fraction(value: Fraction, down: bool) -> Fraction:
+    """A decimal of four significant digits next to a positive value, on the given side."""
+    if value <= 0:
+        return value
+    digits = len(str(value.numerator // value.denominator)) if value >= 1 else 0
+    scale = Fraction(10) ** (4 - digits)
+    while value * scale < 1000:
+        scale *= 10
+    whole = value * scale
+    rounded = whole.numerator // whole.denominator
+    return Fraction(rounded if down or whole == rounded else rounded + 1) / scale
+
+
 @dataclass(frozen=True, eq=False)
 class ExactArray:
     """An immutable vector or matrix of exact rationals.

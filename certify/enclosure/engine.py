@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import cast
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from certify.conditions import Constraint
 from certify.enclosure import interpreter
@@ -24,6 +21,7 @@ from certify.enclosure.program import Program, compile_program
 from certify.enclosure.rounding import U
 from certify.enclosure.shallow import ShallowModels
 from systems.tape import Tape
+from systems.threads import single_threaded_blas
 
 Array = NDArray[np.float64]
 
@@ -34,16 +32,6 @@ CHUNK = 128
 """Boxes a matrix product: its operands then stay in cache."""
 
 THREADS = min(2, os.cpu_count() or 1)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
-
-
-def _single_threaded_blas() -> AbstractContextManager[object]:
-    """Keep BLAS from starting threads of its own inside ours: they would wait for each other."""
-    return cast(AbstractContextManager[object], _blas().limit(limits=1))
 
 
 class _Shared:
@@ -212,7 +200,7 @@ class Engine:
             work(s, (centre[s], radius[s], *self._given(centre[s], radius[s], models, T)), T)
 
         slices = list(_slices(len(lower)))
-        with _single_threaded_blas():
+        with single_threaded_blas():
             if len(slices) == 1:
                 chunk(slices[0])
             else:

@@ -71,11 +71,11 @@ class Program:
         for operation, size, _, _, first, *_ in self.code.tolist():
             columns = self.code[first, SIZE] if first >= 0 else 1
             if operation == AFFINE:
-                total += 0.3 * size * columns * (monomials + 1)
+                total += 0.12 * size * columns * (monomials + 2)
             elif operation == MUL:
-                total += size * (0.6 * pairs + 2.0 * order * order)
+                total += size * (15.0 + 0.6 * pairs + 3.0 * (order + 2))
             elif operation == UNARY:
-                total += size * (0.6 * pairs * order / 2 + 60.0 + 12.0 * order * order)
+                total += size * (180.0 + 12.0 * order + 0.3 * pairs * order)
             else:
                 total += 2.0 * size * monomials
         return total
