@@ -203,6 +203,8 @@ def _orbit_signs(signs: Array, support: tuple[int, ...]) -> Array:
 
 def _interleaved(kinds: list[_Kind], neurons: int) -> NDArray[np.intp]:
     """Which kind each orbit is of: in every prefix in proportion to the weights, within budget."""
+    if len(kinds) == 1:
+        return np.zeros(max(1, neurons // len(kinds[0].signs)), dtype=np.intp)
     total = sum(k.weight for k in kinds)
     counts = [int(neurons * k.weight / total) + 2 for k in kinds]
     times = [(np.arange(c) + 0.5) / k.weight for c, k in zip(counts, kinds, strict=True)]

@@ -10,16 +10,18 @@ is a Lyapunov function at all points looked at: V > 0, and V decreases along the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learners.elm_features import Features
-from learners.elm_least_squares import Basis, effective_rank, regularised
-from learners.elm_start import Start, shown_eigenvalue
+from learners.elm_least_squares import Basis, regularised
+from learners.elm_solution import Solution, best_stable
+from learners.elm_start import Start
 from learners.numeric import Plant, Samples, boundary_dense_points, upper_entries
 
 Array = NDArray[np.float64]
@@ -34,14 +36,9 @@ EARLY_REGULARIZATION = 1e-4
 exact fit of it would only spoil the next policy."""
 SETTLED = 0.03
 """The policy has settled when (k₊ − k)ᵀR(k₊ − k) is at most this times the running cost."""
-MOST_CHECKED = 1000
-"""V > 0 is looked for at about so many points at most."""
 CLOSE = 0.03
 """More features continue from fewer where the rms residual is at most this times the running cost;
 else from the first policy."""
-NEGATIVE = 0.01
-"""V counts as positive if it is not below −NEGATIVE times its maximum: that much may be an error of
-the fit, while the wrong root of the equation takes V down by the size of V itself."""
 STALLED = 0.9
 """Stop when a step lowers the residual to no less than this fraction of the one before."""
 
@@ -59,43 +56,6 @@ class IterationSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """Output weights per orbit, with the HJB residual (max, rms) at the held-out points.
-
-    ``iteration`` counts from 1. ``decreases``: V does, along the policy it evaluates, at all
-    points; ``is_close``: its residual is small enough to begin with it on more features;
-    ``is_positive``: V is, at all points, but for errors of the fit.
-    """
-
-    beta: Array
-    features: Features
-    factor: Array
-    residual_max: float
-    residual_rms: float
-    regularization: float
-    iteration: int
-    decreases: bool
-    is_close: bool
-    is_positive: bool = False
-
-    @property
-    def is_lyapunov(self) -> bool:
-        return self.is_positive and self.decreases
-
-    def summary(self, W: Array, output: Array) -> dict[str, object]:
-        """Figures for the provenance; W and output weights per neuron."""
-        return {
-            "neurons": self.features.neurons,
-            "unknowns": self.features.count,
-            "effective_rank": effective_rank(self.factor, self.regularization),
-            "hjb_residual_max": self.residual_max,
-            "hjb_residual_rms": self.residual_rms,
-            "sum_beta": float(np.abs(output).sum()),
-            "sum_beta_w": float((np.abs(output) * np.linalg.norm(W, axis=1)).sum()),
-        }
-
-
-@dataclass(frozen=True, eq=False)
 class _Points:
     """Points with everything that stays fixed while the policy changes.
 
@@ -106,6 +66,7 @@ class _Points:
     basis: Basis
     fitted: int
     root_weights: Array | None
+    soft: tuple[Array, Array] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,12 +196,12 @@ class PolicyIteration:
             if stalled or converged or not moves:
                 level = final
             u = step.u
-        return self._best(found, points.samples.x)
+        return best_stable(found, points.samples.x, self.plant, self.start, self.warnings)
 
     def _recorded(self, step: _Step, features: Features, level: float) -> Solution:
         """A step on the whole domain joins the history, and is measured at the held-out points."""
         largest = float(np.abs(step.residual).max())
-        rms = float(np.sqrt(np.mean(step.residual**2)))
+        rms = math.sqrt(np.vdot(step.residual, step.residual) / len(step.residual))
         self._record({**step.entry, "hjb_residual_max": largest, "hjb_residual_rms": rms}, 1.0)
         return Solution(
             step.beta,
@@ -254,35 +215,6 @@ class PolicyIteration:
             rms <= CLOSE * step.entry["cost_max"],
         )
 
-    def _best(self, found: list[Solution], x: Array) -> Solution | None:
-        """The one with the least residual among those whose policy is stable at x*."""
-        stable = self._stable(found)
-        if not stable:
-            return None
-        best = min(stable, key=lambda s: s.residual_rms)
-        some = x[:: 1 + len(x) // MOST_CHECKED]
-        V = best.features.values((some - self.plant.x_star) / self.plant.half_widths, best.beta)
-        return replace(best, is_positive=bool(V.min() > -NEGATIVE * V.max()))
-
-    def _stable(self, found: list[Solution]) -> list[Solution]:
-        """Those whose greedy policy has a stable linearisation; a warning for every other one."""
-        linear = self.start.linear
-        if not found or linear is None or found[0].features.activation == "relu":
-            return found
-        n, h = len(self.plant.x_star), self.plant.half_widths
-        entries = np.array([s.beta for s in found]) @ found[0].features.curvature.T
-        hessians = entries[:, upper_entries(n)[2]].reshape(-1, n, n) / np.outer(h, h)
-        gains = self.plant.half_R_inverse @ (linear.B.T @ hessians)
-        closed = linear.A - linear.B @ gains
-        good = np.linalg.eigvals(closed).real.max(axis=1) < 0.0
-        for s, matrix in zip(found, closed, strict=True):
-            if not good[s.iteration - found[0].iteration]:
-                self.warnings.append(
-                    f"iteration {s.iteration}: the policy lost stability at the equilibrium "
-                    f"(eigenvalue {shown_eigenvalue(matrix)}) and was dropped"
-                )
-        return [s for s, yes in zip(found, good, strict=True) if yes]
-
     def _step(self, features: Features, points: _Points, u: Array, level: float) -> _Step:
         """Evaluate the policy with inputs u (at all points), and improve it."""
         plant, samples, basis, fitted = self.plant, points.samples, points.basis, points.fitted
@@ -291,11 +223,7 @@ class PolicyIteration:
         A, r = along[:fitted], -cost[:fitted]
         if points.root_weights is not None:
             A, r = A * points.root_weights[:, None], r * points.root_weights
-        soft: tuple[Array, Array] | None = None
-        if self._hessian is not None:
-            root = np.sqrt(self.settings.origin_weight * fitted)
-            soft = root * features.curvature, root * self._hessian
-        beta, factor = regularised(A, r, features.penalty, level, soft)
+        beta, factor = regularised(A, r, features.penalty, level, points.soft)
         rate = along @ beta
         gradient = basis.gradient(beta)
         improved = plant.greedy(samples, gradient)
@@ -340,10 +268,15 @@ class PolicyIteration:
             weights = np.concatenate([np.ones(len(cloud)), roots])
         x = np.concatenate(parts)
         basis = Basis.at(features, x, self.plant.x_star, self.plant.half_widths)
-        return _Points(self.plant.sample(x), basis, len(x) - len(self.held_out), weights)
+        fitted = len(x) - len(self.held_out)
+        soft: tuple[Array, Array] | None = None
+        if self._hessian is not None:
+            root = math.sqrt(self.settings.origin_weight * fitted)
+            soft = root * features.curvature, root * self._hessian
+        return _Points(self.plant.sample(x), basis, fitted, weights, soft)
 
     def _boundary_dense(self, count: int) -> Array:
-        return boundary_dense_points(self.plant.domain, count, self.generator)
+        return boundary_dense_points(self.plant.ends, count, self.generator)
 
     def _record(self, entry: dict[str, float], box: float) -> None:
         """``box``: the fraction of this plant's domain that the step looked at."""

@@ -28,7 +28,8 @@ class Basis:
     """The gradient basis at N points, split as a slope per neuron times its row of W.
 
     ``W`` (copies, orbits, n) are the rows in raw coordinates; ``slopes`` has one array (N, orbits)
-    for every copy: σ' minus its value at x*.
+    for every copy: σ' minus its value at x*. Two copies with opposite rows are one, with the
+    difference of their slopes.
     """
 
     W: Array
@@ -38,7 +39,7 @@ class Basis:
     def at(features: Features, x: Array, x_star: Array, half_widths: Array) -> Basis:
         z = (x - x_star) / half_widths
         at_rest = 0.0 if features.activation == "relu" else 1.0 - np.tanh(features.b) ** 2
-        slopes = []
+        slopes: list[Array] = []
         for w in features.W:
             argument = z @ w.T
             argument += features.b
@@ -48,7 +49,11 @@ class Basis:
             slope = np.tanh(argument, out=argument)
             np.multiply(slope, slope, out=slope)
             slopes.append(np.subtract(1.0 - at_rest, slope, out=slope))
-        return Basis(features.W / half_widths, tuple(slopes))
+        W, half = features.W, len(slopes) // 2
+        if half and np.array_equal(W[: -half - 1 : -1], -W[:half]) and len(slopes) == 2 * half:
+            pairs = zip(slopes[:half], slopes[: half - 1 : -1], strict=True)
+            slopes, W = [np.subtract(a, b, out=a) for a, b in pairs], W[:half]
+        return Basis(W / half_widths, tuple(slopes))
 
     def along(self, velocity: Array) -> Array:
         """∇φⱼ(x)·velocity for velocities (N, n): the matrix of policy evaluation, (N, orbits)."""

@@ -11,9 +11,13 @@ printed (:mod:`learners.elm_reference`):
 * collocation points are dense near the boundary, where least squares is worst;
 * nested iteration: the policy first converges on a small prefix of the features, at the cost of a
   small least squares, and then on prefixes twice as large; Newton's method (which policy iteration
-  is) needs one or two full-size steps from there;
+  is) needs one or two full-size steps from there. Only Lyapunov functions are handed on
+  (:mod:`learners.elm_iteration`);
 * the LQR policy need not be admissible on the whole domain: iteration starts on the largest box
   on which its quadratic cost decreases, and the box grows from step to step;
+* nor need the domain be controllable: where no Lyapunov function is found on all of it, as with
+  bounded inputs on a large box, V is learned on the largest part that has one
+  (:mod:`learners.elm_training`); a policy that lost stability at x* is never returned;
 * the identity HJB(V₊) = GHJB(V₊, k) − (k₊ − k)ᵀR(k₊ − k) tells when to stop: when what iteration
   can still change is small against the residual that the features leave;
 * the paper's local-stability idea (18)-(21), for ELM: the Hessian of V at x* is fitted to the
@@ -105,6 +109,10 @@ class ElmPolicyIteration:
     ) -> Candidate:
         """Train on a system; the candidate's provenance holds settings, history and residuals.
 
+        Its ``warnings`` say, a line each, which policies were dropped as unstable, and whether V
+        was learned on a part of the domain only (``trained_fraction``, ``trained_box``; fraction 0:
+        nothing was learned, the candidate is the first policy with its quadratic cost).
+
         ``extra_points`` (M, n), such as counterexamples, join the collocation points; one with
         ``extra_weights`` (M,) w counts like w of them (10 by default). ``progress`` is called
         with every entry of the history. Raises :class:`InputError` on an unusable system, a first
@@ -148,7 +156,7 @@ class ElmPolicyIteration:
                 self.neurons, plant.half_widths, plant.x_star, self.activation, self.seed
             )
             return unstructured(len(plant.x_star)), uniform
-        structure = detect_structure(plant, start.policy, self.seed)
+        structure = detect_structure(plant, start.policy)
         return structure, draw_adapted(self.neurons, structure, self.activation, self.seed)
 
     def _iteration_settings(self) -> IterationSettings:
@@ -179,7 +187,7 @@ def _network_candidate(trained: Trained, provenance: dict[str, object]) -> Candi
     features = solution.features
     W, b = features.hidden_layer(plant.x_star, plant.half_widths)
     output = features.output_layer(solution.beta)
-    low, high = plant.domain.outer()
+    low, high = plant.ends
     provenance |= {
         "symmetries": structure.signs.astype(int).tolist(),
         "blocks": [list(block) for block in structure.blocks],

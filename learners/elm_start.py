@@ -13,6 +13,7 @@ from learners.lqr import (
     is_marginal,
     linearise,
     policy_cost,
+    riccati_solution,
     solve_riccati,
     spectral_abscissa,
 )
@@ -58,8 +59,10 @@ class Start:
         """Half the Hessian of V* at x*; None where the linearisation decides nothing."""
         if self.linear is None:
             return None
+        if not self.linear.R.size:
+            return self.policy_cost
         try:
-            return solve_riccati(self.linear, self.plant.system.name)[1]
+            return riccati_solution(self.linear, self.plant.system.name)
         except InputError:
             return None
 
@@ -81,16 +84,16 @@ class Start:
             return True
         rate = self.linear.Q + self.K.T @ self.linear.R @ self.K
         d = samples.x - self.plant.x_star
-        slope = (2.0 * (d @ P)) * samples.velocity(self.policy(samples.x))
-        slope += 0.5 * ((d @ rate) * d)
-        return bool((slope.sum(axis=1) <= 0.0).all())
+        slope = 2.0 * np.vecdot(d @ P, samples.velocity(self.policy(samples.x)))
+        slope += 0.5 * np.vecdot(d @ rate, d)
+        return bool(slope.max() <= 0.0)
 
     @cached_property
     def box(self) -> float:
         """The largest tried fraction of the domain on which :meth:`decreases_on` holds."""
         plant = self.plant
         points = boundary_dense_points(
-            plant.domain, 100 * len(plant.x_star), np.random.default_rng(0)
+            plant.ends, 100 * len(plant.x_star), np.random.default_rng(0)
         )
         away = points - plant.x_star
         fraction = 1.0

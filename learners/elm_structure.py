@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,20 +47,19 @@ def unstructured(dimension: int) -> Structure:
     return Structure(np.ones((1, dimension)), (tuple(range(dimension)),), pairs)
 
 
-def detect_structure(plant: Plant, policy: Policy, seed: int) -> Structure:
+def detect_structure(plant: Plant, policy: Policy) -> Structure:
     """The structure that the HJB equation and the first policy have in common.
 
     Both are functions of (x, p): the Hamiltonian, and p·(f + g k₀) for the first policy k₀. They
     are evaluated at a few random points of the domain; at the same points with signs flipped; and
     with coordinates of other points mixed in.
     """
-    generator = np.random.default_rng([seed, 1])
     n = len(plant.x_star)
-    x = plant.domain.sample(2 * PROBES, generator)
-    p = generator.normal(size=(2 * PROBES, n))
+    low, high = plant.ends
+    unit, p = _probes(n)
+    x = low + (high - low) * unit
     patterns = _sign_patterns(_centred(plant))
-    pairs = list(itertools.combinations(range(n), 2))
-    masks = _pair_masks(pairs, n)
+    pairs, masks = _pair_masks(n)
     here, flipped, mixed = _at_once(
         lambda x, p: _observed(plant, policy, x, p),
         (x[:PROBES], p[:PROBES]),
@@ -80,8 +80,8 @@ def detect_structure(plant: Plant, policy: Policy, seed: int) -> Structure:
 def _observed(plant: Plant, policy: Policy, x: Array, p: Array) -> Array:
     """(H(x, p), p·(f + g k₀)) at N points, shape (N, 2)."""
     samples = plant.sample(x)
-    first = (p * samples.velocity(policy(x))).sum(axis=1)
-    return np.column_stack([plant.hamiltonian(samples, p, plant.greedy(samples, p)), first])
+    first = np.vecdot(p, samples.velocity(policy(x)))
+    return np.stack([plant.hamiltonian(samples, p, plant.greedy(samples, p)), first], axis=1)
 
 
 def _at_once(
@@ -93,9 +93,11 @@ def _at_once(
         np.concatenate([x.reshape(-1, n) for x, _ in blocks]),
         np.concatenate([p.reshape(-1, n) for _, p in blocks]),
     )
-    ends = np.cumsum([x.size // n for x, _ in blocks])[:-1]
-    parts = np.split(values, ends)
-    return tuple(v.reshape(*x.shape[:-1], 2) for v, (x, _) in zip(parts, blocks, strict=True))
+    out, end = [], 0
+    for x, _ in blocks:
+        begin, end = end, end + x.size // n
+        out.append(values[begin:end].reshape(*x.shape[:-1], 2))
+    return tuple(out)
 
 
 def _mixed(masks: NDArray[np.bool_], points: Array) -> Array:
@@ -103,22 +105,32 @@ def _mixed(masks: NDArray[np.bool_], points: Array) -> Array:
     return np.where(masks[:, :, None, :], points[PROBES:], points[:PROBES])
 
 
-def _pair_masks(pairs: list[tuple[int, int]], n: int) -> NDArray[np.bool_]:
-    """For each pair: the first coordinate, the second, both; (pairs, 3, n)."""
+@lru_cache
+def _probes(n: int) -> tuple[Array, Array]:
+    """Points x of the unit box and normal p, (2 PROBES, n) each; the same ones for every plant."""
+    generator = np.random.default_rng(n)
+    return generator.random((2 * PROBES, n)), generator.normal(size=(2 * PROBES, n))
+
+
+@lru_cache
+def _pair_masks(n: int) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:
+    """All pairs, and for each: the first coordinate, the second, both; (pairs, 3, n)."""
+    pairs = list(itertools.combinations(range(n), 2))
     masks = np.zeros((len(pairs), 3, n), dtype=bool)
     for k, (i, j) in enumerate(pairs):
         masks[k, 0, i] = masks[k, 1, j] = masks[k, 2, i] = masks[k, 2, j] = True
-    return masks
+    return pairs, masks
 
 
-def _centred(plant: Plant) -> NDArray[np.bool_]:
+def _centred(plant: Plant) -> tuple[bool, ...]:
     """Which intervals of the domain have x* in the middle."""
     domain, star = plant.domain, plant.system.equilibrium
     ends = zip(domain.lower, domain.upper, star, strict=True)
-    return np.array([low + high == 2 * middle for low, high, middle in ends])
+    return tuple(low + high == 2 * middle for low, high, middle in ends)
 
 
-def _sign_patterns(may_flip: NDArray[np.bool_]) -> Array:
+@lru_cache
+def _sign_patterns(may_flip: tuple[bool, ...]) -> Array:
     """Rows of ±1, identity first."""
     n, free = len(may_flip), np.flatnonzero(may_flip)
     if len(free) <= MOST_ENUMERATED:

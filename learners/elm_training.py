@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.elm_features import Features
-from learners.elm_iteration import IterationSettings, PolicyIteration, Progress, Solution
+from learners.elm_iteration import IterationSettings, PolicyIteration, Progress
+from learners.elm_solution import Solution
 from learners.elm_start import Start
 from learners.elm_structure import Structure
 from learners.numeric import Plant
@@ -122,7 +123,7 @@ class Training:
         points, roots = self.extra
         if not len(points) or plant.fraction == 1.0:
             return self.extra
-        low, high = plant.domain.outer()
+        low, high = plant.ends
         inside = ((low <= points) & (points <= high)).all(axis=1)
         return points[inside], roots[inside]
 

@@ -70,9 +70,11 @@ def policy_cost(linear: Linearisation, K: Array) -> Array:
     """P with (A − BK)ᵀP + P(A − BK) + Q + KᵀRK = 0, for a stabilising K."""
     closed, cost = linear.closed_loop(K), linear.Q + K.T @ linear.R @ K
     if len(closed) <= SMALL:
-        one = np.eye(len(closed))
-        equations = np.kron(closed.T, one) + np.kron(one, closed.T)
-        P: Array = np.linalg.solve(equations, -cost.ravel()).reshape(closed.shape)
+        n, one = len(closed), np.eye(len(closed))
+        # AᵀP + PA as a matrix on the entries of P, row by row.
+        left = closed.T[:, None, :, None] * one[None, :, None, :]
+        equations = (left + left.transpose(1, 0, 3, 2)).reshape(n * n, n * n)
+        P: Array = np.asarray(np.linalg.solve(equations, -cost.ravel())).reshape(n, n)
     else:
         P = solve_continuous_lyapunov(closed.T, -cost)
     return 0.5 * (P + P.T)
@@ -95,18 +97,27 @@ def solve_riccati(linear: Linearisation, name: str) -> tuple[Array, Array]:
         return np.empty((0, n)), policy_cost(linear, _stable(linear, np.empty((0, n)), name))
     if not np.array_equal(linear.R, linear.R.T) or np.linalg.eigvalsh(linear.R)[0] <= 0.0:
         raise InputError(f"{name}: the input cost R must be symmetric and positive definite")
+    P = riccati_solution(linear, name)
+    K = np.asarray(np.linalg.solve(linear.R, linear.B.T @ P), dtype=np.float64)
+    return _stable(linear, K, name), P
+
+
+def riccati_solution(linear: Linearisation, name: str) -> Array:
+    """P with AᵀP + PA − PBR⁻¹BᵀP + Q = 0, stabilising as far as can be had; ``name`` for messages.
+
+    R must be positive definite. Raises :class:`InputError` where there is none.
+    """
+    P = _by_schur_vectors(linear)
+    if P is not None:
+        return P
     try:
-        P = _by_schur_vectors(linear)
-        if P is None:
-            P = solve_continuous_are(linear.A, linear.B, linear.Q, linear.R)
+        P = solve_continuous_are(linear.A, linear.B, linear.Q, linear.R)
     except (LinAlgError, ValueError) as error:
         raise InputError(
             f"{name}: the linearisation at the equilibrium has no LQR gain (it is not "
             f"stabilisable, or its cost does not see a mode: {error}); give an initial policy"
         ) from None
-    P = 0.5 * (P + P.T)
-    K = np.asarray(np.linalg.solve(linear.R, linear.B.T @ P), dtype=np.float64)
-    return _stable(linear, K, name), P
+    return np.asarray(0.5 * (P + P.T), dtype=np.float64)
 
 
 def _by_schur_vectors(linear: Linearisation) -> Array | None:
@@ -117,7 +128,8 @@ def _by_schur_vectors(linear: Linearisation) -> Array | None:
     """
     n = len(linear.A)
     G = linear.B @ np.linalg.solve(linear.R, linear.B.T)
-    H = np.block([[linear.A, -G], [-linear.Q, -linear.A.T]])
+    H = np.empty((2 * n, 2 * n))
+    H[:n, :n], H[:n, n:], H[n:, :n], H[n:, n:] = linear.A, -G, -linear.Q, -linear.A.T
     _, stable, _, _, vectors, _, info = lapack.dgees(lambda real, _: real < 0.0, H, sort_t=1)
     if info or stable != n:
         return None

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from systems import expression as ex
 from systems.box import Box
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -24,7 +25,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What the dynamics are at N points: x (N, n), f (N, n), g (N, n, m), Q (N,)."""
+    """What the dynamics are at N points: x (N, n), f (N, n), Q (N,).
+
+    g is of shape (N, n, m), or (n, m) where it is the same everywhere.
+    """
 
     x: Array
     f: Array
@@ -33,9 +37,21 @@ class Samples:
 
     def velocity(self, u: Array) -> Array:
         """f + g u, of shape (N, n), for inputs of shape (N, m)."""
-        if not self.g.shape[2]:
+        if not u.shape[1]:
             return self.f
-        out: Array = self.f + np.matmul(self.g, u[:, :, None])[:, :, 0]
+        if self.g.ndim == 2:
+            out: Array = u @ self.g.T
+        else:
+            out = np.matmul(self.g, u[:, :, None])[:, :, 0]
+        out += self.f
+        return out
+
+    def input_slope(self, gradient: Array) -> Array:
+        """∇V g, of shape (N, m), for ∇V of shape (N, n)."""
+        if self.g.ndim == 2:
+            out: Array = gradient @ self.g
+        else:
+            out = np.matmul(gradient[:, None, :], self.g)[:, 0, :]
         return out
 
 
@@ -92,13 +108,29 @@ class Plant:
     @cached_property
     def half_widths(self) -> Array:
         """How far the domain reaches from the equilibrium along each axis, at most; (n,)."""
-        low, high = self.domain.outer()
+        low, high = self.ends
         return np.maximum(high - self.x_star, self.x_star - low)
 
     @cached_property
+    def ends(self) -> tuple[Array, Array]:
+        """The domain's lower and upper ends, (n,) each."""
+        return self.domain.outer()
+
+    @cached_property
     def _tape(self) -> Tape:
+        """f and Q, and the columns of g where they vary."""
         s = self.system
-        return compile_tape([s.drift, s.state_cost, *s.input_columns], [s.state])
+        columns = s.input_columns if self._common_g is None else ()
+        return compile_tape([s.drift, s.state_cost, *columns], [s.state])
+
+    @cached_property
+    def _common_g(self) -> Array | None:
+        """g (n, m) where it is the same everywhere, as in most plants; else None."""
+        columns = [ex.rational_values(c) for c in self.system.input_columns]
+        if any(c is None for c in columns):
+            return None
+        rows = [[float(v) for v in c] for c in columns if c is not None]
+        return np.array(rows).reshape(len(rows), len(self.x_star)).T.copy()
 
     @cached_property
     def half_R_inverse(self) -> Array:
@@ -116,9 +148,11 @@ class Plant:
         Raises :class:`InputError` where one of them is not finite.
         """
         f, Q, *columns = evaluate(self._tape, x)
-        g = np.empty((*f.shape, len(columns)))
-        for j, column in enumerate(columns):
-            g[:, :, j] = column
+        g = self._common_g
+        if g is None:
+            g = np.empty((*f.shape, len(columns)))
+            for j, column in enumerate(columns):
+                g[:, :, j] = column
         if np.isfinite(f.sum() + g.sum() + Q.sum()):
             return Samples(x, f, g, Q[:, 0])
         self._refuse_undefined(x, f, g, Q)
@@ -126,6 +160,8 @@ class Plant:
 
     def _refuse_undefined(self, x: Array, f: Array, g: Array, Q: Array) -> None:
         for what, values in (("f", f), ("g", g), ("Q", Q)):
+            if values is self._common_g:
+                continue
             if not np.isfinite(values).all():
                 bad = ~np.isfinite(values.reshape(len(x), -1)).all(axis=1)
                 where = ", ".join(f"{v:.6g}" for v in x[np.argmax(bad)])
@@ -140,8 +176,7 @@ class Plant:
 
     def greedy(self, samples: Samples, gradient: Array) -> Array:
         """u = u* − ½ R⁻¹ gᵀ∇V, cut off at the input limits; (N, m) for ∇V of shape (N, n)."""
-        slope = np.matmul(gradient[:, None, :], samples.g)[:, 0, :]
-        return self.saturate(self.u_star - slope @ self.half_R_inverse)
+        return self.saturate(self.u_star - samples.input_slope(gradient) @ self.half_R_inverse)
 
     def running_cost(self, samples: Samples, u: Array) -> Array:
         """Q + (u − u*)ᵀR(u − u*), of shape (N,)."""
@@ -149,12 +184,12 @@ class Plant:
 
     def input_energy(self, v: Array) -> Array:
         """vᵀRv for each row of v (N, m)."""
-        out: Array = ((v @ self.R) * v).sum(axis=1)
+        out: Array = np.vecdot(v @ self.R, v)
         return out
 
     def hamiltonian(self, samples: Samples, gradient: Array, u: Array) -> Array:
         """∇V·(f + g u) + Q + (u − u*)ᵀR(u − u*): the GHJB residual; the HJB's for the greedy u."""
-        out: Array = (gradient * samples.velocity(u)).sum(axis=1) + self.running_cost(samples, u)
+        out: Array = np.vecdot(gradient, samples.velocity(u)) + self.running_cost(samples, u)
         return out
 
 
@@ -196,12 +231,16 @@ def _kronecker_steps(dimension: int) -> Array:
     return steps
 
 
-def boundary_dense_points(box: Box, count: int, generator: np.random.Generator) -> Array:
+def boundary_dense_points(
+    ends: tuple[Array, Array], count: int, generator: np.random.Generator
+) -> Array:
     """Quasi-random points of a box, (count, n), with the arcsine density along every axis.
+
+    ``ends`` are the box's lower and upper ends, (n,) each.
 
     As with Chebyshev nodes, a least-squares fit at uniform points is worst at the boundary and in
     the corners; this density evens the error out.
     """
-    u = low_discrepancy(count, box.dimension, generator.random(box.dimension))
-    low, high = box.outer()
+    low, high = ends
+    u = low_discrepancy(count, len(low), generator.random(len(low)))
     return low + (high - low) * (0.5 - 0.5 * np.cos(np.pi * u))

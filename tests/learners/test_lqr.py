@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.linalg import solve_continuous_are, solve_continuous_lyapunov
 
-from learners.lqr import linearise, lqr, lqr_candidate
+from learners.lqr import linearise, lqr, lqr_candidate, policy_cost
 from systems import zoo
 from systems.errors import InputError
 from systems.evaluate import function
@@ -67,3 +68,20 @@ def test_an_indefinite_input_cost_is_refused() -> None:
     broken = replace(zoo.system("pendulum"), input_cost=((exact(-1),),))
     with pytest.raises(InputError, match="positive definite"):
         lqr(broken)
+
+
+SOLVABLE = ("synthetic-2", "pendulum", "lorenz", "cartpole", "quadrotor-2d", "quadrotor-3d")
+
+
+@pytest.mark.parametrize("name", SOLVABLE)
+def test_riccati_and_lyapunov_solutions_are_scipys(name: str) -> None:
+    """Ours are quicker on small systems; scipy is the oracle."""
+    system = zoo.system(name)
+    linear = linearise(system)
+    K, P = lqr(system)
+    oracle = solve_continuous_are(linear.A, linear.B, linear.Q, linear.R)
+    assert np.allclose(P, oracle, rtol=1e-8, atol=1e-8 * np.abs(oracle).max())
+    K = 1.5 * K
+    closed = linear.closed_loop(K)
+    cost = solve_continuous_lyapunov(closed.T, -(linear.Q + K.T @ linear.R @ K))
+    assert np.allclose(policy_cost(linear, K), cost, rtol=1e-9, atol=1e-9 * np.abs(cost).max())
