@@ -31,6 +31,9 @@ Models = tuple[Array, Array, Array, Array]
 CHUNK = 128
 """Boxes a matrix product: its operands then stay in cache."""
 
+REACH_MARGIN = 2.0**-30
+"""Room for boxes that rounding has made a little larger than their region."""
+
 THREADS = min(2, os.cpu_count() or 1)
 
 
@@ -95,7 +98,8 @@ class Engine:
     """
 
     def __init__(self, tape: Tape, reach: Array, shared: _Shared | None = None) -> None:
-        self.tape, self.reach = tape, np.asarray(reach, dtype=np.float64)
+        self.tape, self.region_reach = tape, np.asarray(reach, dtype=np.float64)
+        self.reach = self.region_reach * (1.0 + REACH_MARGIN)
         self._shared = shared or _Shared(tape)
         self.layers = self._shared.layers
         needed = tape.needed
@@ -115,7 +119,7 @@ class Engine:
         """
         if tape.instructions is not self.tape.instructions:
             raise ValueError("the tape is another program")
-        return Engine(tape, self.reach, self._shared)
+        return Engine(tape, self.region_reach, self._shared)
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -194,6 +198,8 @@ class Engine:
         centre = lower + 0.5 * (upper - lower)
         radius = np.maximum(upper - centre, centre - lower)
         radius = radius * (1.0 + 4.0 * U)  # each difference was rounded once; 0 stays 0
+        if (np.abs(centre) + radius > self.reach).any():
+            raise ValueError("a box lies outside the region that this engine was made for")
         T, models = self._prepared(order)
 
         def chunk(s: slice) -> None:
