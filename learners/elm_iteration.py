@@ -45,11 +45,17 @@ STALLED = 0.9
 
 @dataclass(frozen=True)
 class IterationSettings:
-    """What :class:`PolicyIteration` needs of the learner's settings."""
+    """What :class:`PolicyIteration` needs of the learner's settings.
+
+    ``points_per_unknown`` holds where ``collocation_points`` is None; ``arcsine`` is how dense the
+    points are at the boundary (:func:`learners.numeric.boundary_dense_points`).
+    """
 
     seed: int
     iterations: int
     collocation_points: int | None
+    points_per_unknown: int
+    arcsine: float
     regularization: float
     target_residual: float | None
     origin_weight: float
@@ -143,7 +149,7 @@ class PolicyIteration:
     def _on_prefix(self, features: Features, known: Solution | None, last: bool) -> Solution | None:
         """Iterate to convergence on these features, from a solution on fewer of them."""
         n, wanted = len(self.plant.x_star), self.settings.collocation_points
-        usual = 2 * features.count + 10 * n
+        usual = self.settings.points_per_unknown * features.count + 10 * n
         whole = features.count == self.features.count
         cloud = self._boundary_dense(usual if wanted is None else wanted if whole else
                                      min(usual, wanted))  # fmt: skip
@@ -276,7 +282,8 @@ class PolicyIteration:
         return _Points(self.plant.sample(x), basis, fitted, weights, soft)
 
     def _boundary_dense(self, count: int) -> Array:
-        return boundary_dense_points(self.plant.ends, count, self.generator)
+        arcsine = self.settings.arcsine
+        return boundary_dense_points(self.plant.ends, count, self.generator, arcsine)
 
     def _record(self, entry: dict[str, float], box: float) -> None:
         """``box``: the fraction of this plant's domain that the step looked at."""

@@ -59,11 +59,11 @@ class ElmPolicyIteration:
 
     ``neurons`` is the size of the hidden layer, at most. ``features``: "adapted" to the plant, or
     "uniform", the paper's W, b ~ U[−1, 1]. ``iterations``: at most so many policy iterations on
-    each prefix of the features. ``collocation_points``: by default twice the number of unknowns,
-    and 10 n. ``regularization``: the Tikhonov parameter relative to the norm of the least-squares
-    matrix; smaller fits better with larger output weights. ``target_residual``: stop adding
-    neurons once the HJB residual at held-out points is at most this; None uses all neurons.
-    ``origin_weight``: how much the Hessian of V at x* counts, against all collocation points
+    each prefix of the features. ``collocation_points``: by default twice the number of unknowns
+    (n times, as in the paper, with "uniform" features), and 10 n. ``regularization``: the Tikhonov
+    parameter relative to the norm of the least-squares matrix; smaller fits better with larger
+    output weights. ``target_residual``: stop adding neurons once the HJB residual at held-out
+    points is at most this; None uses all neurons. ``origin_weight``: how much the Hessian of V at x* counts, against all collocation points
     together. ``initial_gain`` (m, n): start from u = u* − K(x − x*); ``initial_policy``: from an
     expression of the system's state; by default from LQR on the linearisation.
     """
@@ -125,7 +125,7 @@ class ElmPolicyIteration:
         plant.sample(plant.x_star[None])  # compiles the tape
         ready = time.perf_counter()
         training = Training(
-            self._iteration_settings(),
+            self._iteration_settings(system.state_dimension),
             plant,
             start,
             lambda part: self._draw(part, start),
@@ -159,8 +159,13 @@ class ElmPolicyIteration:
         structure = detect_structure(plant, start.policy)
         return structure, draw_adapted(self.neurons, structure, self.activation, self.seed)
 
-    def _iteration_settings(self) -> IterationSettings:
+    def _iteration_settings(self, n: int) -> IterationSettings:
+        # Dense features without structure are far from a solution: V then is more accurate
+        # everywhere with more points, fewer of them at the boundary.
+        uniform = self.features == "uniform"
         return IterationSettings(
+            points_per_unknown=max(2, n) if uniform else 2,
+            arcsine=0.5 if uniform else 1.0,
             seed=self.seed,
             iterations=self.iterations,
             collocation_points=self.collocation_points,

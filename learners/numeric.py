@@ -232,15 +232,18 @@ def _kronecker_steps(dimension: int) -> Array:
 
 
 def boundary_dense_points(
-    ends: tuple[Array, Array], count: int, generator: np.random.Generator
+    ends: tuple[Array, Array], count: int, generator: np.random.Generator, arcsine: float = 1.0
 ) -> Array:
     """Quasi-random points of a box, (count, n), with the arcsine density along every axis.
 
-    ``ends`` are the box's lower and upper ends, (n,) each.
+    ``ends`` are the box's lower and upper ends, (n,) each; ``arcsine`` from 1 down to 0 leads to
+    uniform points.
 
     As with Chebyshev nodes, a least-squares fit at uniform points is worst at the boundary and in
     the corners; this density evens the error out.
     """
     low, high = ends
     u = low_discrepancy(count, len(low), generator.random(len(low)))
+    if arcsine < 1.0:
+        return low + (high - low) * (arcsine * (0.5 - 0.5 * np.cos(np.pi * u)) + (1 - arcsine) * u)
     return low + (high - low) * (0.5 - 0.5 * np.cos(np.pi * u))
