@@ -63,9 +63,10 @@ class ElmPolicyIteration:
     (n times, as in the paper, with "uniform" features), and 10 n. ``regularization``: the Tikhonov
     parameter relative to the norm of the least-squares matrix; smaller fits better with larger
     output weights. ``target_residual``: stop adding neurons once the HJB residual at held-out
-    points is at most this; None uses all neurons. ``origin_weight``: how much the Hessian of V at x* counts, against all collocation points
-    together. ``initial_gain`` (m, n): start from u = u* − K(x − x*); ``initial_policy``: from an
-    expression of the system's state; by default from LQR on the linearisation.
+    points is at most this; None uses all neurons. ``origin_weight``: how much the Hessian of V at
+    x* counts, against all collocation points together. ``initial_gain`` (m, n): start from
+    u = u* − K(x − x*); ``initial_policy``: from an expression of the system's state; by default
+    from LQR on the linearisation.
     """
 
     neurons: int = 100
