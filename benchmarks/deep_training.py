@@ -17,7 +17,7 @@ Layers = list[tuple[Any, Any]]
 VALUE_SIZES, CONTROL_SIZES = (2, 40, 40, 1), (2, 10, 10, 1)
 MARGIN = 0.3
 """V̇ should be below this share of the target's derivative, which is negative."""
-DECAY = 3e-5
+DECAY = 2e-3
 """Weight of Σw²: smaller weights make tighter enclosures, hence fewer boxes."""
 
 
