@@ -256,8 +256,8 @@ def run_rows(largest: int, max_seconds: float, console: Console) -> list[Row]:
         optimal = entry.optimal_value(system.state)
         rows.append(run_row(system, optimal, (m, points, error, seconds), rows, max_seconds))
         console.print(" ".join(cells(rows[-1], rows)), style="dim")
-    for n, m, points in TURNED:
-        if m <= largest:
+    for n, m, points in TURNED:  # without the reference such a row has no target
+        if m <= largest and estimated_seconds(m, points, rows) <= max_seconds:
             system, optimal = turned_synthetic(n)
             rows.append(run_row(system, optimal, (m, points, None, None), rows, max_seconds))
             console.print(" ".join(cells(rows[-1], rows)), style="dim")
