@@ -36,6 +36,7 @@ from certify.volume import Paving, sublevel_paving
 from systems.differentiate import NotDifferentiableError
 from systems.dynamics import ControlAffineSystem
 from systems.exact import short_fraction
+from systems.threads import single_threaded_blas
 
 OnProgress = Callable[[str, Progress], None]
 """Told the name of the condition under search and how far it is."""
@@ -141,7 +142,8 @@ def prove_stability(
         on_progress,
         seed,
     )
-    return attempt.run()
+    with single_threaded_blas():
+        return attempt.run()
 
 
 @dataclass

@@ -40,7 +40,7 @@ def decimal(value: Fraction, digits: int = 6) -> str:
 
 
 def training_row(candidate: Candidate, elapsed: float) -> str:
-    """What the learner did."""
+    """What the learner did, and what it has to say of it, a line each."""
     record = candidate.provenance
     learner = str(record.get("learner", "?"))
     parts = [{"elm-pi": "ELM-PI", "lqr": "LQR of the linearisation"}.get(learner, learner)]
@@ -49,7 +49,11 @@ def training_row(candidate: Candidate, elapsed: float) -> str:
             parts.append(f"{record[key]} {key}")
     residual = record.get("hjb_residual_max")
     end = f"HJB residual {residual:.1e}" if isinstance(residual, float) else ""
-    return row("training", ", ".join(parts), seconds(elapsed), end)
+    lines = [row("training", ", ".join(parts), seconds(elapsed), end)]
+    remarks = record.get("warnings")
+    if isinstance(remarks, list):
+        lines.extend(row("note", str(remark)) for remark in remarks)
+    return "\n".join(lines)
 
 
 def proof_rows(result: StabilityResult) -> Iterator[str]:

@@ -49,6 +49,7 @@ from learners.numeric import Plant
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.expression import Expression
+from systems.threads import single_threaded_blas
 
 Array = NDArray[np.float64]
 
@@ -119,6 +120,16 @@ class ElmPolicyIteration:
         with every entry of the history. Raises :class:`InputError` on an unusable system, a first
         policy that is unstable, or points that do not fit.
         """
+        with single_threaded_blas():
+            return self._fit(system, extra_points, extra_weights, progress)
+
+    def _fit(
+        self,
+        system: ControlAffineSystem,
+        extra_points: Array | None,
+        extra_weights: Array | None,
+        progress: Progress | None,
+    ) -> Candidate:
         began = time.perf_counter()
         plant = Plant(system)
         extra = _extra(plant, extra_points, extra_weights)

@@ -151,3 +151,36 @@ def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
     array = np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
+
+
+def exact_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """a + b where floats hold every entry exactly, else None (Knuth's error-free sum)."""
+    with np.errstate(all="ignore"):
+        s = a + b
+        part = s - a
+        error = (a - (s - part)) + (b - part)
+    return s if np.isfinite(s).all() and not error.any() else None
+
+
+def exact_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """a · b where floats hold every entry exactly, else None (Dekker's error-free product).
+
+    None too where a product is so large or so small that the error itself might not be a float.
+    """
+    with np.errstate(all="ignore"):
+        p = a * b
+        ah, al = _halves(a)
+        bh, bl = _halves(b)
+        error = ((ah * bh - p) + ah * bl + al * bh) + al * bl
+        sizes = np.abs(p[p != 0])
+        safe = np.isfinite(p).all() and not ((p == 0) & (a != 0) & (b != 0)).any()
+        safe = safe and bool(((sizes > 1e-250) & (sizes < 1e250)).all())
+        safe = safe and max(np.abs(a).max(), np.abs(b).max()) < 1e250
+    return p if safe and not error.any() else None
+
+
+def _halves(a: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """a = high + low with at most 26 bits each (Veltkamp)."""
+    scaled = a * 134217729.0
+    high = scaled - (scaled - a)
+    return high, a - high

@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from systems.exact import ExactArray, exact
+from systems.exact import ExactArray, exact, exact_product, exact_sum
 
 
 class Op(Enum):
@@ -116,6 +116,9 @@ class Expression:
         inner = self.name or ", ".join(a.op.value for a in self.args)
         return f"<{self.op.value}({inner}) of size {self.size}>"
 
+
+MOST_FOLDED = 16
+"""Constant vectors up to this length are folded in rationals."""
 
 Operand = Expression | int | float | Fraction | str
 
@@ -444,8 +447,21 @@ def _folded(
 ) -> Expression:
     if x.op is not Op.CONSTANT or y.op is not Op.CONSTANT:
         return Expression(op, (x, y), size)
+    if size > MOST_FOLDED:
+        return _folded_floats(op, x, y, size)
     p, q = x.constants[0].rationals(), y.constants[0].rationals()
     return constant([fold(p[i % len(p)], q[i % len(q)]) for i in range(size)])
+
+
+def _folded_floats(op: Op, x: Expression, y: Expression, size: int) -> Expression:
+    """Fold long constants only where floats hold the result exactly: rationals would only grow."""
+    a, b = x.constants[0], y.constants[0]
+    if a.is_dyadic and b.is_dyadic and op in (Op.ADD, Op.SUB, Op.MUL):
+        p, q = np.broadcast_arrays(a.values, b.values)
+        result = exact_product(p, q) if op is Op.MUL else exact_sum(p, q if op is Op.ADD else -q)
+        if result is not None:
+            return constant(ExactArray.of(result))
+    return Expression(op, (x, y), size)
 
 
 def _is_value(node: Expression, value: int) -> bool:

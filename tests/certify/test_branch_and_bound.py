@@ -287,6 +287,7 @@ UNDEFINED = {
     "a root": lambda x: -ex.sqrt(x[0]) - 5,
     "overflow": lambda x: -ex.exp(x[0] * 10**6) - 1,
     "infinity less infinity": lambda x: ex.exp(x[0] * 10**6) - ex.exp(x[0] * 10**6) - 1,
+    "overflow of finite numbers": lambda x: 1e300 * x[0] * 1e300 - 1e300 * x[0] * 1e300 + 1,
     "nothing times a logarithm": lambda x: ex.log(x[0]) * ex.relu(x[0] - 50) - 1,
     "a clipped tangent": lambda x: ex.clip(ex.tan(2 * x[0]), -1, 1) - 5,
 }

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from certify.balls import BallInterpreter
 from certify.enclosure.engine import Engine
 from systems import expression as ex
 from systems.differentiate import gradient
@@ -231,6 +232,72 @@ def test_numbers_at_the_edge_of_float64() -> None:
                 width * np.resize([0.0, 1e-12, 0.1, 1.0], 12),
             )
             check(tape, low, high, (1, 2, 5), generator, points=20)
+
+
+BIG = 1e8 + 0.1
+CANCELLING: dict[str, Callable[[Expression], Expression]] = {
+    "sums": lambda x: (x + (x**2 + 1e16)) - (x**2 + 1e16),
+    "differences": lambda x: ((x**2 + 1e16) - x) - (x**2 + 1e16),
+    "constants": lambda x: (x + 1e16) - 1e16,
+    "constants of the other sign": lambda x: 1e16 - (1e16 - x),
+    "products": lambda x: (x + BIG) * (x + 3 * BIG) - x**2 - 4 * BIG * x - 3 * BIG * BIG,
+    "squares": lambda x: (x + BIG) ** 2 - x * (x + 2 * BIG),
+    "scales": lambda x: (x + BIG) * 0.7 - (x * 0.7 + BIG * 0.7),
+    "affine maps": lambda x: ex.affine([[1.0, -1.0, 1e16]], ex.stack([x + 1e16, x + 1e16, x])),
+    "rationals": lambda x: ex.affine([["1/3"]], x + 3e16) - ex.affine([["1/3"]], x) - 1e16,
+    "relus": lambda x: ex.relu(x + BIG * BIG) - ex.relu(-x - BIG * BIG) - BIG * BIG,
+    "compositions": lambda x: ex.exp(x + 36) * ex.exp(-x - 36) * 1e3,
+    "sines": lambda x: (ex.sin(x) ** 2 + ex.cos(x) ** 2 - 1) * 1e16,
+    "roots": lambda x: ex.sqrt((x + BIG) ** 2) - BIG,
+    "quotients": lambda x: ((x + BIG) / (x + 3) * (x + 3) - BIG) * 1e6,
+}
+
+
+@pytest.mark.parametrize("name", CANCELLING)
+def test_what_rounding_loses_is_in_the_remainder(name: str) -> None:
+    """Formulas whose value is small beside their terms, so that nothing but rounding is left."""
+    generator = np.random.default_rng(len(name))
+    x = ex.variable("x", 1)
+    tape = compile_tape([CANCELLING[name](x)], [x])
+    centres = generator.uniform(-2, 2, (400, 1))
+    low, high = boxes_around(centres, np.resize([0.0, 1e-15, 1e-12, 1e-3], 400))
+    check(tape, low, high, (1, 2, 3), generator, points=2, exact=5)
+
+
+SINGLE: dict[str, tuple[Callable[[Expression, Expression], Expression], float]] = {
+    "sum": (lambda a, b: a + b, 1.0),
+    "difference": (lambda a, b: a - b, 1.0),
+    "product": (lambda a, b: a * b, 1e8),
+    "square": (lambda a, b: a**2, 1e8),
+    "scale": (lambda a, b: a * 0.7, 1e16),
+    "third": (lambda a, b: a * ex.constant("1/3"), 1e16),
+    "shift": (lambda a, b: a + 0.7, 1e16),
+    "affine map": (lambda a, b: ex.affine([[0.7, 0.3]], ex.stack([a, b])), 1e16),
+    "relu": (lambda a, b: ex.relu(a * 1.1), 1e16),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_rounding_of_a_single_operation(name: str) -> None:
+    """f(a, b) − c at floats with c = fl(f(a, b)): what is left is that rounding, and nothing else."""
+    generator = np.random.default_rng(len(name))
+    operation, size = SINGLE[name]
+    x = ex.variable("x", 3)
+    tape = compile_tape([operation(x[0], x[1])], [x])
+    points = size * generator.uniform(0.5, 1.0, (600, 3))
+    points[:, 1] *= 1e-15 if name in ("sum", "difference") else 1.0
+    points[:, 2] = evaluate(tape, points)[0][:, 0]
+    rest = compile_tape([operation(x[0], x[1]) - x[2]], [x])
+    for order in (1, 2):
+        engine = Engine(rest, np.abs(points).max(axis=0))
+        low, high = engine.bound(points, points, order)
+        oracle = BallInterpreter(rest, 192)
+        lost = 0
+        for k, point in enumerate(points.tolist()):
+            value = oracle.outputs(point, point)[0][0]
+            assert not outside(value, low[k, 0], high[k, 0])
+            lost += not value.contains(0)
+        assert lost > 300
 
 
 def test_a_weight_whose_square_underflows() -> None:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from systems.exact import ExactArray, exact, nearest_float
+from systems.exact import (
+    ExactArray,
+    exact,
+    exact_product,
+    exact_sum,
+    nearest_float,
+    short_fraction,
+)
 
 RATIONALS = st.fractions(max_denominator=10**6) | st.floats(
     allow_nan=False, allow_infinity=False
@@ -70,3 +77,36 @@ def test_overflow_is_told() -> None:
     with pytest.raises(ValueError, match="NaN or infinite"):
         ExactArray.of(np.array([np.nan]))
     assert nearest_float(Fraction(1, 10**400)) == 0.0
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-40, 40).map(
+    lambda k: 2.0**k
+)
+
+
+@given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=8))
+def test_an_exact_sum_or_product_is_exact(pairs: list[tuple[float, float]]) -> None:
+    a, b = (np.array(v) for v in zip(*pairs, strict=True))
+    total, product = exact_sum(a, b), exact_product(a, b)
+    for i, (x, y) in enumerate(pairs):
+        if total is not None:
+            assert Fraction(float(total[i])) == Fraction(x) + Fraction(y)
+        if product is not None:
+            assert Fraction(float(product[i])) == Fraction(x) * Fraction(y)
+
+
+def test_short_products_and_sums_are_found_exact_and_long_ones_not() -> None:
+    a, b = np.array([0.5, 3.0, 0.0]), np.array([1.25, -7.0, 2.0])
+    assert exact_sum(a, b) is not None
+    assert exact_product(a, b) is not None
+    assert exact_sum(np.array([1.0]), np.array([1e-30])) is None
+    assert exact_product(np.array([0.1]), np.array([0.1])) is None
+    assert exact_product(np.array([1e-200]), np.array([1e-200])) is None
+
+
+@given(st.fractions(min_value=Fraction(1, 10**12), max_value=10**12), st.booleans())
+def test_a_short_fraction_is_close_and_on_its_side(value: Fraction, down: bool) -> None:
+    short = short_fraction(value, down)
+    assert (short <= value) if down else (short >= value)
+    assert abs(short - value) <= value / 999
+    assert float(f"{float(short):.4g}") == pytest.approx(float(short), rel=1e-12)
