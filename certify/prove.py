@@ -100,6 +100,9 @@ CORE_BUDGET = 0.15
 """The share of the remaining time that one of them may take."""
 
 
+LEVEL_BUDGET = 0.25
+"""The share of the remaining time for the core's level, and for that of containment."""
+
 BAND = Fraction(7, 8)
 """c1 is at most this share of c2, so that there is a band between them."""
 
@@ -340,7 +343,9 @@ class _Attempt:
             self._search(
                 "core",
                 self.problem.core(self.ellipsoid, guess, self.c_q),
+                LEVEL_BUDGET,
                 relax=lower_level(0, Fraction(0)),
+                frontier=0,
             )
         )
         self.core = found.condition.violation[0].level
@@ -357,7 +362,11 @@ class _Attempt:
         level = short_fraction(Fraction(lowest) * Fraction(1023, 1024), down=True)
         found = self._require(
             self._search(
-                "containment", self.problem.containment(level), relax=lower_level(0, Fraction(0))
+                "containment",
+                self.problem.containment(level),
+                LEVEL_BUDGET,
+                relax=lower_level(0, Fraction(0)),
+                frontier=0,
             )
         )
         return found.condition.violation[0].level
