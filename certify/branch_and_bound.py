@@ -252,7 +252,8 @@ class _Run:
         stuck = (axis < 0) | ~((low < cut) & (cut < high))
         stuck |= (high - low) <= FINEST * self.scale[axis]
         if stuck.any():
-            return Unknown(self._undecided(lower[stuck][0], upper[stuck][0]))
+            self.open.push(boxes)
+            return self._retreat(self._undecided(lower[stuck][0], upper[stuck][0]))
         first = self.tree.split(nodes, axis, cut)
         lower_right, upper_left = lower.copy(), upper.copy()
         lower_right[rows, axis] = cut
@@ -281,7 +282,7 @@ class _Run:
             for j in used
         )
         return (
-            f"{self.condition.name}: undecided at ({where}), where rounding leaves {known}; "
+            f"undecided at ({where}), where rounding leaves {known}; "
             "smaller weights or other constants give a wider margin"
         )
 

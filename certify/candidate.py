@@ -37,6 +37,7 @@ class Candidate:
     def closed_loop(self, system: ControlAffineSystem) -> ClosedLoop:
         """The system under this controller, in the system's own state variable.
 
+        Where the system has input limits, the actuator cuts the controller off at them.
         Raises ValueError where the dimensions do not fit.
         """
         if self.state.size != system.state_dimension:
@@ -44,7 +45,8 @@ class Candidate:
                 f"the candidate has {self.state.size} states, {system.name} has "
                 f"{system.state_dimension}"
             )
-        return ClosedLoop(system, self.on(system).control)
+        control = self.on(system).control
+        return ClosedLoop(system, None if control is None else system.saturated(control))
 
     def on(self, system: ControlAffineSystem) -> Candidate:
         """The same candidate written in the system's own state variable."""

@@ -28,7 +28,7 @@ def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexamp
     which = np.repeat(np.arange(len(ends)), per_region)
     low, high = lower[which], upper[which]
     points = low + (high - low) * generator.random(low.shape)
-    h = violations(condition, points)
+    h = violations_at(condition, points)
     scale = _scales(h)
     merit = _merit(h, scale)
     best = np.argsort(-merit)[:CLIMBERS]
@@ -39,7 +39,7 @@ def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexamp
             -1, 1, (len(points), TRIES, points.shape[1])
         )
         trial = np.clip(trial, low[:, None], high[:, None])
-        value = _merit(violations(condition, trial.reshape(-1, points.shape[1])), scale)
+        value = _merit(violations_at(condition, trial.reshape(-1, points.shape[1])), scale)
         value = value.reshape(len(points), TRIES)
         pick = value.argmax(axis=1)
         rows = np.arange(len(points))
@@ -51,11 +51,18 @@ def falsify(condition: Condition, engine: Engine, seed: int = 0) -> Counterexamp
     return confirm(condition, engine, points[likely]) if len(likely) else None
 
 
-def violations(condition: Condition, points: Array) -> Array:
-    """h_j at the points, in floating point: (N, J). All ≥ 0 (> 0 where strict) is a violation."""
-    outputs = np.hstack(evaluate(condition.tape, points))
+def violations(condition: Condition, outputs: Array) -> Array:
+    """h_j from the tape's outputs (N, J'), in floating point: (N, J).
+
+    A row with all h_j ≥ 0 (> 0 where strict) is a violation.
+    """
     columns = [c.sign * (outputs[:, c.output] - float(c.level)) for c in condition.violation]
     return np.stack(columns, axis=1)
+
+
+def violations_at(condition: Condition, points: Array) -> Array:
+    """h_j at the points, (N, n) → (N, J)."""
+    return violations(condition, np.hstack(evaluate(condition.tape, points)))
 
 
 def _scales(h: Array) -> Array:

@@ -11,6 +11,7 @@ from certify.branch_and_bound import Relax
 from certify.conditions import Condition
 from certify.falsify import violations
 from certify.verdict import Counterexample
+from systems.evaluate import evaluate
 from systems.exact import short_fraction
 
 Array = NDArray[np.float64]
@@ -55,9 +56,9 @@ def _extreme(condition: Condition, ranked: int, seed: int) -> float | None:
     widths = np.array([[float(w) for w in r.widths] for r in condition.regions]).max(axis=0)
     chosen = points[:0]
     for step in range(5):
-        h = violations(condition, points)
-        # h = sign (value − level): the greater sign · value, the more extreme.
-        extremity = h[:, ranked] + constraint.sign * float(constraint.level)
+        outputs = np.hstack(evaluate(condition.tape, points))
+        h = violations(condition, outputs)
+        extremity = constraint.sign * outputs[:, constraint.output]
         others = np.delete(h, ranked, axis=1)
         bad = (others >= 0).all(axis=1) & np.isfinite(extremity)
         if bad.any():

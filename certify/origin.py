@@ -9,6 +9,7 @@ only be Lipschitz: at a kink every element of the enclosed Clarke Jacobian is co
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,7 +20,7 @@ from certify.conditions import Condition
 from certify.stability import Ellipsoid, StabilityProblem, is_positive_definite
 from certify.verdict import Counterexample
 from systems.box import Box
-from systems.differentiate import gradient, jacobian
+from systems.differentiate import NotDifferentiableError, gradient, jacobian
 from systems.evaluate import function
 from systems.exact import short_fraction
 
@@ -51,10 +52,10 @@ def ellipsoids(problem: StabilityProblem, matrix: Array) -> Iterator[Ellipsoid]:
     """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation."""
     n = len(matrix)
     point = np.array([[float(v) for v in problem.system.equilibrium]])
-    slope = gradient(problem.value, problem.state)
-    rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
-    hessian = np.array([row[0] for row in rows])
-    yield from _ellipsoid(hessian / 2, matrix)
+    with suppress(NotDifferentiableError):  # a relu V has no curvature; Lyapunov's equation serves
+        slope = gradient(problem.value, problem.state)
+        rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
+        yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, matrix)
     from scipy.linalg import solve_continuous_lyapunov  # takes half a second to import
 
     yield from _ellipsoid(solve_continuous_lyapunov(matrix.T, -np.eye(n)), matrix)

@@ -160,6 +160,7 @@ class _Attempt:
     ellipsoid: Ellipsoid | None = None
     c_q: Fraction | None = None
     core: Fraction | None = None
+    ball: Fraction | None = None
     engines: dict[int, Engine] = field(default_factory=dict)
 
     def run(self) -> StabilityResult:
@@ -225,12 +226,16 @@ class _Attempt:
         if weak_spot is None and asked.claim is Claim.ASYMPTOTIC_STABILITY:
             self._find_core(asked.c1)
         c2 = self._contain(asked.c2)
+        if asked.epsilon is not None and asked.c1 is None:
+            self._find_ball(asked.epsilon)
         c1, c2, mu = self._decrease(c2)
         if weak_spot is not None:
             raise _StopError(
                 Unknown(f'{weak_spot}; the weaker claim "attraction" says nothing about x* itself')
             )
         self._ordered(c1, c2)
+        if asked.claim is Claim.ATTRACTION:
+            self._require(self._search("defined", self.problem.defined(c1)))
         epsilon = self._small_set(c1, asked.epsilon)
         searched = self.searches["containment"]
         self.searches["containment"] = replace(
@@ -239,10 +244,33 @@ class _Attempt:
         return Constants(c1, c2, mu, epsilon, self.core, self.c_q)
 
     def _default_c1(self, c2: Fraction) -> Fraction:
-        """The core, where it leaves a band below c2; without one, a hundredth of c2."""
+        """The core, where it leaves a band below c2; without one, a hundredth of c2.
+
+        Lower where {V ≤ c1} has to lie inside a ball that was asked for.
+        """
         if self.core is None:
-            return short_fraction(c2 / 100, down=True)
-        return min(self.core, short_fraction(c2 * BAND, down=True))
+            c1 = short_fraction(c2 / 100, down=True)
+        else:
+            c1 = min(self.core, short_fraction(c2 * BAND, down=True))
+        return c1 if self.ball is None else min(c1, self.ball)
+
+    def _find_ball(self, epsilon: Fraction) -> None:
+        """The largest level whose sublevel set is inside the ball of radius ε."""
+        start = self.problem.small_set(Fraction(10**12), epsilon)
+        lowest = lowest_violation(start, 0, self.seed)
+        if lowest is None or lowest <= 0:
+            raise _StopError(Unknown("small set: V is not positive outside the ball of radius ε"))
+        level = short_fraction(Fraction(lowest) * Fraction(127, 128), down=True)
+        found = self._require(
+            self._search(
+                "small set",
+                self.problem.small_set(level, epsilon),
+                LEVEL_BUDGET,
+                relax=lower_level(0, Fraction(0)),
+                frontier=0,
+            )
+        )
+        self.ball = found.condition.violation[0].level
 
     def _default_mu(self, bottom: Fraction, c2: Fraction) -> Fraction:
         """Half of the slowest decrease that sampling meets in the band, at most bottom / 100."""
@@ -405,6 +433,9 @@ class _Attempt:
                 break
             value = Fraction(found.verdict.counterexample.outputs[0][0])
             c2 = short_fraction(min(value, c2) * Fraction(255, 256), down=True)
+        if isinstance(found.verdict, Refuted) and asked.mu is not None and asked.c2 is None:
+            # The point breaks this band, which we chose; another band might have the μ asked for.
+            raise _StopError(Unknown(_no_band(found, bottom, asked.mu)))
         self._require(found)
         levels = [c.level for c in found.condition.violation]
         return c1, levels[1], -levels[2]
@@ -420,6 +451,11 @@ class _Attempt:
         return condition.with_levels(levels)
 
     def _small_set(self, c1: Fraction, epsilon: Fraction | None) -> Fraction | None:
+        if epsilon is not None and self.ball is not None:
+            self.searches["small set"] = replace(
+                self.searches["small set"], condition=self.problem.small_set(c1, epsilon)
+            )  # shown for a level at least as high, hence for this one
+            return epsilon
         if epsilon is not None:
             self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
             return epsilon
@@ -442,3 +478,13 @@ class _Attempt:
             found, condition=self.problem.small_set(c1, radius)
         )  # shown for a radius at most as large, hence for this one
         return radius
+
+
+def _no_band(found: Search, bottom: Fraction, mu: Fraction) -> str:
+    """Why no level was found above which V decreases as fast as asked."""
+    assert isinstance(found.verdict, Refuted)
+    where = ", ".join(f"{v:.6g}" for v in found.verdict.counterexample.point)
+    return (
+        f"decrease: no band was found above c1 = {float(bottom):.4g} on which dV/dt ≤ "
+        f"-{float(mu):.4g}; at ({where}) V falls more slowly. Ask for a smaller μ, or for c1 and c2"
+    )

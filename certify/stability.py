@@ -9,6 +9,9 @@ of Meng et al., arXiv 2402.10119, Appendix D; 4 closes the hole they leave at th
 3. small set: {V ≤ c1} ∩ D lies inside the ball of radius ε about x*.
 4. core: {V ≤ c1} ∩ D lies inside the ellipsoid E = {q ≤ c_q}, q(x) = (x − x*)ᵀ P (x − x*), and
    contraction: P DF(x) + DF(x)ᵀ P ≺ 0 on E, so that q decreases along every solution in E.
+   Where only attraction is claimed, instead, defined: F is bounded on {V ≤ c1} ∩ D.
+
+F is the closed loop with the actuator's limits in it.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ from systems.expression import Expression
 from systems.tape import Tape, compile_tape
 
 Array = NDArray[np.float64]
+
+VAST = Fraction(2**400)
+"""No closed loop that is defined on a box is this fast; only a pole is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +97,10 @@ class StabilityProblem:
 
     @cached_property
     def program(self) -> Tape:
-        """One program for every statement about V: outputs V, V̇ and |x − x*|²."""
+        """One program for every statement about V: outputs V, V̇, |x − x*|² and |F|²."""
         squared = ex.total(self.displacement**2)
-        return compile_tape([self.value, self.derivative, squared], [self.state])
+        speed = ex.total(self.field**2)
+        return compile_tape([self.value, self.derivative, squared, speed], [self.state])
 
     def asking(self, *which: int) -> Tape:
         """The program, asked for some of its outputs only (by position)."""
@@ -138,6 +145,17 @@ class StabilityProblem:
                 Constraint(0, "at most", c1),
                 Constraint(1, "at least", epsilon**2),
             ),
+            (self.domain,),
+        )
+
+    def defined(self, c1: Fraction) -> Condition:
+        """Needed where nothing else is shown inside {V ≤ c1}: the closed loop has no pole there."""
+        return Condition(
+            "defined",
+            "F is defined and bounded where V ≤ c1",
+            self.asking(0, 3),
+            ("V", "|F|^2"),
+            (Constraint(0, "at most", c1), Constraint(1, "at least", VAST)),
             (self.domain,),
         )
 

@@ -99,6 +99,8 @@ def conclude(
         )
         _shows(evidence, "core", problem.core(ellipsoid, k.core, k.c_q))
         _shows_contraction(evidence, problem, ellipsoid, k.c_q)
+    else:
+        _shows(evidence, "defined", problem.defined(bottom))
     return Theorem(claim, problem, constants, ellipsoid, evidence)
 
 

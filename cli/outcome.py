@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from certify.prove import StabilityResult
     from certify.verdict import Counterexample, Verdict
 
-ORDER = ("equilibrium", "contraction", "core", "containment", "decrease", "small set")
+ORDER = ("equilibrium", "contraction", "core", "containment", "decrease", "defined", "small set")
 """As a proof examines them."""
 
 

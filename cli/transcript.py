@@ -81,6 +81,8 @@ def _claim(name: str, search: Search) -> str:
         case "decrease":
             mu = decimal(-search.condition.violation[2].level)
             return f"dV/dt <= -{mu} where {levels[0]} <= V <= {levels[1]}"
+        case "defined":
+            return f"F is defined and bounded where V <= {levels[0]}"
         case "small set":
             radius = float(search.condition.violation[1].level) ** 0.5
             return f"V <= {levels[0]} only where |x - x*| < {radius:.4g}"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.conditions import Condition
-from certify.falsify import violations
+from certify.falsify import violations_at
 from certify.prove import StabilityResult
 from certify.theorem import Claim
 from certify.verdict import Refuted, Unknown, Verdict
@@ -86,7 +86,7 @@ def _around(condition: Condition, point: Array, generator: np.random.Generator) 
     share = max(SAMPLES // len(condition.regions), 64)
     clouds.extend(r.sample(share, generator) for r in condition.regions)
     x = np.concatenate(clouds)
-    h = violations(condition, x)
+    h = violations_at(condition, x)
     strict = np.array([c.strict for c in condition.violation])
     broken = np.all(np.where(strict, h > 0, h >= 0), axis=1)
     # The point itself is confirmed by enclosures, whatever floats say.

@@ -79,6 +79,8 @@ def condition_names(theorem: Theorem) -> list[str]:
     names = ["decrease", "containment"]
     if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
         names += ["core", "contraction"]
+    else:
+        names.append("defined")
     if theorem.constants.epsilon is not None:
         names.append("small set")
     return names

@@ -13,7 +13,7 @@ from proofs.report_words import approximate, seconds, table, text
 from proofs.statement import names_of
 from systems.box import Box
 
-ORDER = ("contraction", "core", "containment", "decrease", "small set")
+ORDER = ("contraction", "core", "containment", "decrease", "defined", "small set")
 
 
 def headline(result: StabilityResult) -> list[str]:
@@ -77,7 +77,7 @@ def claim(result: StabilityResult) -> list[str]:
         "## The claim",
         "",
         "The closed loop is $\\dot x = F(x) = f(x) + g(x)\\,k(x)$ with the controller $k$ of the "
-        f"candidate, on the domain $D$ = {where} (units as in the table of states), around the "
+        f"candidate{_cut_off(result)}, on the domain $D$ = {where} (units as in the table of states), around the "
         f"equilibrium $x^*$ = ({', '.join(approximate(v) for v in problem.system.equilibrium)}). "
         f"With the Lyapunov function $V$ of the candidate, this {verb}:",
         "",
@@ -97,6 +97,11 @@ def claim(result: StabilityResult) -> list[str]:
         ]
     together = "Together" if result.theorem is not None else "Together they would say"
     return [*lines, "", f"{together}: {_claim_of(result).words}", ""]
+
+
+def _cut_off(result: StabilityResult) -> str:
+    limited = result.problem.system.input_limits is not None
+    return ", with the controller cut off at the limits of the inputs" if limited else ""
 
 
 def _bottom(result: StabilityResult) -> str:

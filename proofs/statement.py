@@ -104,7 +104,7 @@ def _named(
 def closed_loop_tape(problem: StabilityProblem) -> Tape:
     """One program of the state with the outputs f, the columns of g, k (if any), V and F."""
     system = problem.system
-    control = problem.candidate.on(system).control
+    control = problem.candidate.closed_loop(system).control
     dynamics = [system.drift, *system.input_columns, *([] if control is None else [control])]
     return compile_tape([*dynamics, problem.value, problem.field], [system.state])
 

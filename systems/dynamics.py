@@ -13,6 +13,7 @@ from systems import expression as ex
 from systems.box import Box
 from systems.exact import ExactArray, exact, nearest_float
 from systems.expression import Expression, Op
+from systems.limits import lies_within
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
@@ -94,8 +95,11 @@ class ControlAffineSystem:
         return ex.stack([ex.dot(column, vector) for column in self.input_columns])
 
     def saturated(self, control: Expression) -> Expression:
-        """The control cut off at the input limits; the control itself where there are none."""
-        if self.input_limits is None:
+        """The control cut off at the input limits, as the actuator would.
+
+        The control itself where there are none, or where its form already keeps it within them.
+        """
+        if self.input_limits is None or lies_within(control, self.input_limits):
             return control
         low, high = (ex.constant(v) for v in (self.input_limits.lower, self.input_limits.upper))
         return ex.clip(control, low, high)

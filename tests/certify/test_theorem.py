@@ -42,9 +42,22 @@ def again(result: StabilityResult, **changed: object) -> Theorem:
     return conclude(**(arguments | changed))  # type: ignore[arg-type]
 
 
-def test_the_evidence_as_it_was_found_supports_both_claims(result: StabilityResult) -> None:
+def test_the_evidence_as_it_was_found_supports_the_claim(result: StabilityResult) -> None:
     assert again(result).constants == result.constants
-    assert again(result, claim=Claim.ATTRACTION).claim is Claim.ATTRACTION
+
+
+def test_attraction_needs_to_know_that_the_loop_has_no_pole_inside(
+    result: StabilityResult,
+) -> None:
+    with pytest.raises(ValueError, match=r"defined.*not examined"):
+        again(result, claim=Claim.ATTRACTION)
+    assert result.constants is not None
+    assert result.constants.core is not None
+    inside = min(result.constants.c1, result.constants.core)
+    found = search(result.problem.defined(inside), Budget(seconds=10))
+    evidence = {**result.searches, "defined": found}
+    theorem = again(result, claim=Claim.ATTRACTION, evidence=evidence)
+    assert theorem.claim is Claim.ATTRACTION
 
 
 CONDITIONS = ["decrease", "containment", "small set", "core", "contraction"]
