@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.output import note
 from systems.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Plant:
-    """A system, and how the user named it. ``digest`` identifies a file's content."""
+    """A system, and how the user named it. ``text`` is the file's content, where it is a file."""
 
     system: ControlAffineSystem
     source: str
-    digest: str | None = None
+    text: bytes | None = None
 
     def settings(self) -> dict[str, object]:
         """What makes two runs runs of the same system."""
         settings: dict[str, object] = {"system": self.system.name}
-        if self.digest is not None:
-            settings["system_sha256"] = self.digest
+        if self.text is not None:
+            settings["system_sha256"] = hashlib.sha256(self.text).hexdigest()
         return settings
 
 
@@ -41,7 +42,7 @@ def load_plant(source: str) -> Plant:
 
     if source.endswith(".toml") or "/" in source or Path(source).is_file():
         system = read_system(source)
-        return Plant(system, source, hashlib.sha256(Path(source).read_bytes()).hexdigest())
+        return Plant(system, source, Path(source).read_bytes())
     return Plant(zoo.system(source), source)
 
 
@@ -89,8 +90,46 @@ def learner_settings(options: Mapping[str, Any]) -> dict[str, object]:
     return {k: options[k] for k in names}
 
 
+def with_zoo_defaults(options: Mapping[str, Any], plant: Plant) -> dict[str, Any]:
+    """The options, with what the zoo advises for the system where they are silent; notes say so.
+
+    Where the linearisation has no LQR policy, the zoo supplies a first policy.
+    """
+    from systems import zoo
+
+    known = zoo.entry(plant.source) if plant.text is None else None
+    chosen = dict(options)
+    advised: list[str] = []
+    if known is not None and options["learner"] == "elm-pi":
+        if options["activation"] is None and known.activation is not None:
+            chosen["activation"] = known.activation
+            advised.append(f"--activation {known.activation}")
+        if known.initial_policy and not (options["initial_gain"] or options["initial_policy"]):
+            chosen["initial_policy"] = known.initial_policy
+            advised.append(f'--initial-policy "{known.initial_policy}"')
+    if advised:
+        note(f"{plant.system.name}: {' and '.join(advised)} taken from the zoo")
+    chosen["activation"] = chosen["activation"] or "tanh"
+    return chosen
+
+
+def note_ignored(options: Mapping[str, Any]) -> None:
+    """Tell which options of the command line the learner has no use for."""
+    import click
+    from click.core import ParameterSource
+
+    if options["learner"] != "lqr":
+        return
+    context = click.get_current_context()
+    for name in ("neurons", "activation", "features"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            note(f"--{name} is ignored: the learner lqr has none")
+
+
 def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
     """The learner that the options describe. Raises InputError."""
+    if options["initial_gain"] and options["initial_policy"]:
+        raise InputError("give --initial-gain or --initial-policy, not both")
     if options["learner"] == "lqr":
         if options["initial_gain"] or options["initial_policy"]:
             raise InputError("the learner lqr takes no initial policy; leave it out")
@@ -121,10 +160,10 @@ class _Baseline:
 def _gain(text: str) -> Any:
     import numpy as np
 
-    rows = [numbers(row, "--initial-gain") for row in text.split(";")]
+    rows = [floats(row, "--initial-gain") for row in text.split(";")]
     if len({len(row) for row in rows}) != 1:
         raise InputError("--initial-gain: the rows have different lengths")
-    return np.array([[float(v) for v in row] for row in rows])
+    return np.array(rows)
 
 
 def _policy(text: str, system: ControlAffineSystem) -> Any:
@@ -148,6 +187,18 @@ def numbers(text: str, option: str) -> list[Fraction]:
         return [exact(part.strip()) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"{option}: {error}") from None
+
+
+def floats(text: str, option: str) -> list[float]:
+    """The float64 next to each of some numbers. Raises InputError where one overflows."""
+    from systems.exact import nearest_float
+
+    try:
+        return [nearest_float(v) for v in numbers(text, option)]
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"{option}: {text[:40]!r} lies beyond the range of float64") from None
 
 
 def _text(value: Fraction) -> str:

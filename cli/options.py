@@ -19,7 +19,7 @@ class Positive(click.ParamType):  # type: ignore[type-arg]  # generic from click
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Fraction:
-        from systems.exact import exact
+        from systems.exact import exact, nearest_float
 
         try:
             number = exact(value)
@@ -27,13 +27,22 @@ class Positive(click.ParamType):  # type: ignore[type-arg]  # generic from click
             self.fail(f"{error}; write a decimal such as 0.029", param, ctx)
         if number <= 0:
             self.fail(f"{value} is not positive", param, ctx)
+        try:
+            in_range = nearest_float(number) > 0.0
+        except ValueError:
+            in_range = False
+        if not in_range:
+            self.fail(f"{value} lies beyond the range of float64", param, ctx)
         return number
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]
-    """A positive, finite number of seconds."""
+    """A positive number of seconds, below a maximum; ``what`` it is, for messages."""
 
     name = "seconds"
+
+    def __init__(self, what: str = "time limit", maximum: float = 1e9) -> None:
+        self.what, self.maximum = what, maximum
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -42,8 +51,12 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
             number = float(value)
         except ValueError:
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        if not 0 < number < 1e9:
-            self.fail(f"{value} s is no time limit; give a positive number of seconds", param, ctx)
+        if not 0 < number < self.maximum:
+            self.fail(
+                f"{value} s is no {self.what}; give a positive number below {self.maximum:g}",
+                param,
+                ctx,
+            )
         return number
 
 
@@ -103,7 +116,9 @@ training = chained(
     ),
     click.option("--neurons", type=click.IntRange(1, 100_000), default=100, show_default=True),
     click.option(
-        "--activation", type=click.Choice(["tanh", "relu"]), default="tanh", show_default=True
+        "--activation",
+        type=click.Choice(["tanh", "relu"]),
+        show_default="tanh, or what the zoo names for the system",
     ),
     click.option(
         "--features",

@@ -193,4 +193,4 @@ def shown_eigenvalue(closed: Array) -> str:
     """The rightmost eigenvalue of a matrix, for a message."""
     eigenvalues = np.linalg.eigvals(closed)
     worst = complex(eigenvalues[np.argmax(eigenvalues.real)])
-    return f"{worst:.6g}" if worst.imag else f"{worst.real:.6g}"
+    return f"{worst:.6g}" if worst.imag else f"{worst.real + 0.0:.6g}"  # no -0

@@ -38,13 +38,17 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         learner_settings,
         load_plant,
         make_learner,
+        note_ignored,
         requested,
+        with_zoo_defaults,
     )
     from cli.loop import Loop
     from cli.run_folder import RunFolder
 
     asked = requested(options)
     plant = load_plant(system)
+    note_ignored(options)
+    options = with_zoo_defaults(options, plant)
     learner = make_learner(options, plant)
     rounds = 1 if options["learner"] == "lqr" else options["rounds"]
     folder = None

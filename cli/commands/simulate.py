@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     help="So many starts in the domain, where no --start is given.",
 )
 @click.option("--level", type=Positive(), help="Random starts with V(x) <= LEVEL only.")
-@click.option("--horizon", type=Seconds(), default="10", show_default=True)
+@click.option("--horizon", type=Seconds("horizon", 1e6), default="10", show_default=True)
 @click.option("--samples", type=click.IntRange(2, 100_000), default=201, show_default=True)
 @click.option("--picture", is_flag=True, help="Also write DIR/trajectories.png.")
 @seed
@@ -87,11 +87,11 @@ def _value_of(plant: Plant, candidate: Any) -> Any:
 def _starts(plant: Plant, values: Any, options: dict[str, Any]) -> Array:
     import numpy as np
 
-    from cli.inputs import numbers
+    from cli.inputs import floats
     from systems.errors import InputError
 
     if options["starts"]:
-        rows = [[float(v) for v in numbers(text, "--start")] for text in options["starts"]]
+        rows = [floats(text, "--start") for text in options["starts"]]
         n = plant.system.state_dimension
         if any(len(r) != n for r in rows):
             raise InputError(f"--start: {plant.system.name} has {n} states; give {n} numbers")

@@ -22,13 +22,21 @@ def command(system: str, as_json: bool, **options: Any) -> int:
 
     With --out, writes DIR/candidate.json for certify. Nothing is proved yet.
     """
-    from cli.inputs import learner_settings, load_plant, make_learner
+    from cli.inputs import (
+        learner_settings,
+        load_plant,
+        make_learner,
+        note_ignored,
+        with_zoo_defaults,
+    )
     from cli.outcome import nothing_decided
     from cli.progress import ProgressBars
     from cli.run_folder import RunFolder
     from cli.transcript import row, training_row
 
     plant = load_plant(system)
+    note_ignored(options)
+    options = with_zoo_defaults(options, plant)
     learner = make_learner(options, plant)
     folder = None
     if options["out"] is not None:

@@ -192,6 +192,8 @@ ENTRIES = [
         "one bilinear state; V* = 2|x| is not differentiable at 0",
         bilinear,
         optimal_value=bilinear_optimal_value,
+        initial_policy="-3*abs(x)",
+        activation="relu",
     ),
     Entry(
         "pendulum",

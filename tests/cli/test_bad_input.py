@@ -53,6 +53,7 @@ def test_an_unstable_initial_policy(refused: Refused) -> None:
     ("option", "value", "part"),
     [
         ("--initial-gain", "1", "shape (1, 2)"),
+        ("--initial-gain", "1e400,0", "beyond the range of float64"),
         ("--initial-gain", "1,2;3", "different lengths"),
         ("--initial-gain", "1,x", "'x' is not a number"),
         ("--initial-policy", "-3*theta; omega", "2 formulas for 1 inputs"),
@@ -62,6 +63,11 @@ def test_an_unstable_initial_policy(refused: Refused) -> None:
 )
 def test_a_malformed_initial_policy(refused: Refused, option: str, value: str, part: str) -> None:
     assert part in refused("run", "pendulum", option, value)
+
+
+def test_two_initial_policies(refused: Refused) -> None:
+    both = ("--initial-gain", "20,5", "--initial-policy", "-3*theta")
+    assert "--initial-gain or --initial-policy, not both" in refused("run", "pendulum", *both)
 
 
 def test_lqr_takes_no_initial_policy(refused: Refused) -> None:
@@ -77,6 +83,9 @@ def test_lqr_takes_no_initial_policy(refused: Refused) -> None:
         (["--epsilon", "0"], "0 is not positive"),
         (["--c2", "nan"], "'nan' is not a number"),
         (["--c2", "1e999999999"], "not a number of ordinary size"),
+        (["--c2", "1e309"], "beyond the range of float64"),
+        (["--c2", "1e400"], "beyond the range of float64"),
+        (["--c1", "1e-400"], "beyond the range of float64"),
         (["--c2", "1/0"], "'1/0' is not a number"),
         (["--time-limit", "0"], "no time limit"),
         (["--time-limit", "inf"], "no time limit"),
@@ -205,6 +214,10 @@ def test_a_disk_that_is_full_from_the_start(
 
 def test_starts_that_do_not_fit(refused: Refused, trained: Path) -> None:
     assert "2 states" in refused("simulate", "pendulum", trained, "--start", "1")
+    message = refused("simulate", "pendulum", trained, "--start", "1e400,0")
+    assert "--start" in message and "beyond the range of float64" in message
+    message = refused("simulate", "pendulum", trained, "--horizon", "1e9")
+    assert "no horizon" in message and "1e+06" in message
     assert "'a'" in refused("simulate", "pendulum", trained, "--start", "0,a")
     assert "needs --out" in refused("simulate", "pendulum", trained, "--picture")
     assert "hardly a point" in refused("simulate", "pendulum", trained, "--level", "1e-12")

@@ -140,6 +140,21 @@ def test_a_relu_network_from_a_given_policy(stableproof: Run) -> None:
     assert ended.code == 0 and ended.data["claim"] == "attraction"
 
 
+def test_the_zoo_supplies_a_first_policy_where_lqr_has_none(stableproof: Run) -> None:
+    ended = stableproof("run", "bilinear", "--claim", "attraction", "--json")
+    assert ended.code == 0 and ended.data["verdict"] == "proved"
+    (told,) = ended.err.splitlines()
+    assert "--activation relu" in told and '--initial-policy "-3*abs(x)"' in told
+    ended = stableproof("run", "bilinear", "--json")
+    assert ended.code == 3 and '"attraction"' in ended.data["reason"]
+
+
+def test_options_that_a_learner_ignores_are_told(stableproof: Run) -> None:
+    ended = stableproof("train", "pendulum", "--learner", "lqr", "--neurons", "20")
+    assert ended.code == 0 and "--neurons is ignored" in ended.err
+    assert stableproof("train", "pendulum", "--learner", "lqr").err == ""
+
+
 def test_a_users_file_is_as_good_as_the_zoo(
     stableproof: Run, system_file: Callable[..., Path], tmp_path: Path
 ) -> None:
