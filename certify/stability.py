@@ -175,7 +175,7 @@ class StabilityProblem:
         program = self.origin_program(ellipsoid)
         return Condition(
             "core",
-            "V ≤ c1 only inside the ellipsoid q < c_q",
+            "V ≤ core only inside the ellipsoid q < c_q",
             program.with_outputs([program.outputs[2], program.outputs[0]]),
             ("V", "q"),
             (Constraint(0, "at most", c1), Constraint(1, "at least", level)),

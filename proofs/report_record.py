@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from certify.prove import StabilityResult
 from certify.theorem import Claim
 from proofs.report_words import approximate, figure, table, table_of, text
-from proofs.statement import names_of
+from proofs.statement import names_of, one_line
 from systems import zoo
+from systems.dynamics import ControlAffineSystem
+from systems.words import costs, equations
 
 
 def plant(result: StabilityResult) -> list[str]:
@@ -36,7 +38,38 @@ def plant(result: StabilityResult) -> list[str]:
             for n, v in s.parameters.items()
         ]
         lines += table(["parameter", "value", "unit"], rows)
-    return lines
+    return [*lines, *_equations(s), *_saturation(s)]
+
+
+def _equations(system: ControlAffineSystem) -> list[str]:
+    """ẋ = f(x) + g(x) u and the running cost, as text that a system file could hold."""
+    states = names_of(system.state_names, "x", system.state_dimension)
+    inputs = names_of(system.input_names, "u", system.input_dimension)
+    rows = zip(states, equations(system, states, inputs), strict=True)
+    state_cost, input_cost = costs(system, states, inputs)
+    lines = [
+        "The dynamics $\\dot x = f(x) + g(x)\\,u$, component by component (a prime is the "
+        "derivative by time):",
+        "",
+        *(f"    {one_line(n)}' = {one_line(row)}" for n, row in rows),
+        "",
+        "The running cost that training minimises; the proof does not speak of it:",
+        "",
+        f"    Q(x) = {one_line(state_cost)}",
+    ]
+    if inputs:
+        lines.append(f"    (u - u*)' R (u - u*) = {one_line(input_cost)}")
+    return [*lines, ""]
+
+
+def _saturation(system: ControlAffineSystem) -> list[str]:
+    if system.input_limits is None or not system.input_dimension:
+        return []
+    return [
+        "The closed loop that is examined is the one with the controller cut off at the limits of "
+        "the inputs, as the actuator would.",
+        "",
+    ]
 
 
 def _inputs(result: StabilityResult) -> list[list[str]]:
@@ -63,16 +96,19 @@ def rounds(records: Sequence[Mapping[str, object]]) -> list[str]:
 def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, object]]) -> list[str]:
     """How the candidate came about, and its history."""
     flat: dict[str, object] = {}
+    remarks = _warnings(provenance)
     for key, value in provenance.items():
+        if key == "warnings":
+            continue
         flat.update(value if isinstance(value, Mapping) else {key: value})
     rows = [
         [text(str(k).replace("_", " ")), figure(v)]
         for k, v in flat.items()
         if not isinstance(v, Mapping) and len(str(v)) <= 60
     ]
-    if not rows and not steps:
+    if not rows and not steps and not remarks:
         return []
-    lines = ["## How the candidate was trained", ""]
+    lines = ["## How the candidate was trained", "", *remarks]
     lines += table(["figure", "value"], rows) if rows else []
     if steps:
         numbered = [{"iteration": i + 1, **s} for i, s in enumerate(steps)]
@@ -80,6 +116,21 @@ def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, obje
         lines += table_of(shown)
         if len(shown) < len(numbered):
             lines += [f"The first and last 15 of {len(numbered)} iterations.", ""]
+    return lines
+
+
+def _warnings(provenance: Mapping[str, object]) -> list[str]:
+    """What the learner had to remark, a sentence each."""
+    found = provenance.get("warnings")
+    remarks = [found] if isinstance(found, str) else found
+    if not isinstance(remarks, Sequence):
+        return []
+    lines = []
+    for remark in remarks:
+        said = one_line(str(remark))
+        if said:
+            end = "" if said[-1] in ".!?" else "."
+            lines += [f"**Note:** {text(said[0].upper() + said[1:])}{end}", ""]
     return lines
 
 

@@ -46,8 +46,7 @@ def _figures(result: StabilityResult) -> str:
     if result.constants is not None:
         out += f" Here c2 = {approximate(result.constants.c2)}"
     if result.paving is not None:
-        volume = f"{_rounded_down(result.paving.volume)}{_volume_unit(result)}"
-        out += f", and the region's volume is at least {volume}"
+        out += f", and the region's volume is {_volume_words(result)}"
     domain = result.problem.domain
     if domain != result.problem.system.domain:
         out += f"; the domain is the box {_box(domain)}, a part of the system's own"
@@ -64,6 +63,15 @@ def _volume_unit(result: StabilityResult) -> str:
     return f" {text(' · '.join(units))}" if units else ""
 
 
+def _volume_words(result: StabilityResult) -> str:
+    """The bounds that say something, for the headline."""
+    paving, unit = result.paving, _volume_unit(result)
+    assert paving is not None
+    if paving.volume > 0:
+        return f"at least {_rounded_down(paving.volume)}{unit}"
+    return f"at most {_rounded_up(paving.at_most)}{unit} (no lower bound was found)"
+
+
 def _claim_of(result: StabilityResult) -> Claim:
     return result.requested.claim if result.theorem is None else result.theorem.claim
 
@@ -73,42 +81,51 @@ def claim(result: StabilityResult) -> list[str]:
     problem, k = result.problem, result.constants
     where = _box(problem.domain)
     verb = "is proved" if result.theorem is not None else "was to be proved"
+    x_star = ", ".join(approximate(v) for v in problem.system.equilibrium)
+    strong = _claim_of(result) is Claim.ASYMPTOTIC_STABILITY
     lines = [
         "## The claim",
         "",
         "The closed loop is $\\dot x = F(x) = f(x) + g(x)\\,k(x)$ with the controller $k$ of the "
-        f"candidate{_cut_off(result)}, on the domain $D$ = {where} (units as in the table of states), around the "
-        f"equilibrium $x^*$ = ({', '.join(approximate(v) for v in problem.system.equilibrium)}). "
+        f"candidate{_cut_off(result)}, on the domain $D$ = {where} (units as in the table of "
+        f"states), around the equilibrium $x^*$ = ({x_star}). "
         f"With the Lyapunov function $V$ of the candidate, this {verb}:",
         "",
         "- $F(x^*) = 0$ and $V(x^*) = 0$, in real arithmetic",
         "- $\\dot V(x) = \\nabla V(x) \\cdot F(x) \\le -\\mu$ wherever "
-        f"${_bottom(result)} \\le V(x) \\le c_2$ in $D$",
+        f"${'a' if strong else 'c_1'} \\le V(x) \\le c_2$ in $D${_bottom(result)}",
         "- $V(x) > c_2$ on the boundary of $D$",
     ]
     if k is None or k.epsilon is not None:
         lines.append("- $V(x) \\le c_1$ in $D$ only where $|x - x^*| < \\varepsilon$")
-    if _claim_of(result) is Claim.ASYMPTOTIC_STABILITY:
+    if strong:
         lines += [
             "- $V(x) \\le \\text{core}$ in $D$ only inside the ellipsoid $q(x) = (x - x^*)^T P "
             "(x - x^*) \\le c_q$",
             "- $P\\,DF(x) + DF(x)^T P$ is negative definite on that ellipsoid, so that $q$ "
             "decreases along every solution in it",
         ]
+    else:
+        lines.append("- $F$ is defined and bounded where $V(x) \\le c_1$ in $D$")
     together = "Together" if result.theorem is not None else "Together they would say"
     return [*lines, "", f"{together}: {_claim_of(result).words}", ""]
 
 
 def _cut_off(result: StabilityResult) -> str:
     limited = result.problem.system.input_limits is not None
-    return ", with the controller cut off at the limits of the inputs" if limited else ""
+    return ", cut off at the limits of the inputs" if limited else ""
 
 
 def _bottom(result: StabilityResult) -> str:
-    """The level from which on V decreases."""
-    if _claim_of(result) is Claim.ASYMPTOTIC_STABILITY:
-        return "\\min(c_1, \\text{core})"
-    return "c_1"
+    """What a, the level from which on V decreases, is where a core is claimed."""
+    if _claim_of(result) is not Claim.ASYMPTOTIC_STABILITY:
+        return ""
+    k = result.constants
+    if k is None or k.core is None:
+        return ", where $a = \\min(c_1, \\text{core})$"
+    levels = f"{approximate(k.c1)}, {approximate(k.core)}"
+    least = approximate(min(k.c1, k.core))
+    return f", where $a = \\min(c_1, \\text{{core}})$ = min({levels}) = {least}"
 
 
 def counterexample(result: StabilityResult) -> list[str]:
@@ -155,16 +172,21 @@ def region(result: StabilityResult) -> list[str]:
         else " The statement is made on a box $D$ smaller than the system's domain, which gives a "
         "larger region; beyond $D$, $V \\le c_2$ says nothing."
     )
-    return [
-        "## The proved region",
-        "",
-        f"The region $\\{{x \\in D : V(x) \\le c_2\\}}$ has a volume of **at least "
-        f"{_rounded_down(paving.volume)}{unit}**, and at most {_rounded_up(paving.at_most)}{unit}; "
-        f"that is at least {100 * share:.3g} % of the system's domain. Both bounds are rigorous: "
-        f"{len(paving.lower):,} boxes on which an enclosure of $V$ lies below $c_2$, and those "
-        f"where it may.{smaller}",
-        "",
-    ]
+    if paving.volume > 0:
+        bounds = (
+            f"The region $\\{{x \\in D : V(x) \\le c_2\\}}$ has a volume of **at least "
+            f"{_rounded_down(paving.volume)}{unit}**, and at most {_rounded_up(paving.at_most)}"
+            f"{unit}; that is at least {100 * share:.3g} % of the system's domain. Both bounds are "
+            f"rigorous: {len(paving.lower):,} boxes on which an enclosure of $V$ lies below $c_2$, "
+            "and those where it may."
+        )
+    else:
+        bounds = (
+            "No lower bound of the volume of $\\{x \\in D : V(x) \\le c_2\\}$ was found; it is at "
+            f"most {_rounded_up(paving.at_most)}{unit}, rigorously. The claim above does not "
+            "depend on it."
+        )
+    return ["## The proved region", "", f"{bounds}{smaller}", ""]
 
 
 def _rounded_down(value: float) -> str:
@@ -192,11 +214,27 @@ def conditions(result: StabilityResult) -> list[str]:
     for name in [*known, *(n for n in result.searches if n not in ORDER)]:
         s: Search = result.searches[name]
         rows.append(
-            [name, text(s.condition.claim), _verdict_word(s.verdict), f"{s.boxes:,}",
+            [_label(name), text(_words_of(result, s)), _verdict_word(s.verdict), f"{s.boxes:,}",
              seconds(s.seconds), str(s.order)]
         )  # fmt: skip
     head = ["condition", "claim", "verdict", "boxes", "time", "Taylor order"]
     return ["## Conditions", "", *table(head, rows)]
+
+
+def _label(name: str) -> str:
+    """The condition's name, and in parentheses the word that the terminal has for it."""
+    shorter = {"contraction": "origin", "containment": "contained"}.get(name)
+    return f"{name} ({shorter})" if shorter else name
+
+
+def _words_of(result: StabilityResult, search: Search) -> str:
+    """The condition's claim in the letters of the list above."""
+    claim = search.condition.claim
+    if search.condition.name == "decrease" and "core" in result.searches:
+        return claim.replace("c1 ≤ V", "a ≤ V")
+    if search.condition.name == "core":
+        return claim.replace("c1", "core")
+    return claim
 
 
 def _equilibrium_verdict(result: StabilityResult) -> str:

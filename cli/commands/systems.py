@@ -43,16 +43,29 @@ def command(name: str | None, as_json: bool) -> int:
     return 0
 
 
+def _names(system: ControlAffineSystem) -> tuple[list[str], list[str]]:
+    from proofs.statement import names_of
+
+    states = names_of(system.state_names, "x", system.state_dimension)
+    return states, names_of(system.input_names, "u", system.input_dimension)
+
+
 def _details(system: ControlAffineSystem) -> dict[str, object]:
+    from systems.words import costs, equations
+
     def named(names: tuple[str, ...], units: tuple[str, ...]) -> list[dict[str, str]]:
         return [{"name": n, "unit": units[i] if units else ""} for i, n in enumerate(names)]
 
     limits = system.input_limits
+    states, inputs = _names(system)
+    state_cost, input_cost = costs(system, states, inputs)
     return {
         "name": system.name,
         "description": system.description,
         "states": named(system.state_names, system.state_units),
         "inputs": named(system.input_names, system.input_units),
+        "dynamics": dict(zip(states, equations(system, states, inputs), strict=True)),
+        "cost": {"Q": state_cost, **({"R": input_cost} if inputs else {})},
         "domain": _box(system.domain),
         "equilibrium": [str(v) for v in system.equilibrium],
         "equilibrium_input": [str(v) for v in system.equilibrium_input],
@@ -73,9 +86,23 @@ def _box(box: object) -> list[list[str]]:
 
 def _tell(details: dict[str, object]) -> None:
     say(f"{details['name']}: {details['description']}")
-    rest = {k: v for k, v in details.items() if k not in ("name", "description")}
-    for key, value in rest.items():
+    for key, value in details.items():
+        if key in ("name", "description"):
+            continue
+        if key in ("dynamics", "cost"):
+            _tell_formulas(key, value)
+            continue
         say(f"{key.replace('_', ' '):<18}{_words(value)}")
+
+
+def _tell_formulas(key: str, formulas: object) -> None:
+    """One line for each right-hand side, or for the running cost."""
+    assert isinstance(formulas, dict)
+    if key == "cost":
+        say(f"{'running cost':<18}{' + '.join(formulas.values())}")
+        return
+    for k, (state, text) in enumerate(formulas.items()):
+        say(f"{key if k == 0 else '':<18}{state}' = {text}")
 
 
 def _words(value: object) -> str:

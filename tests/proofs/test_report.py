@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from certify import Candidate, Requested, StabilityResult, prove_stability
@@ -21,6 +22,7 @@ from proofs.report_words import approximate, figure, table_of, text
 from proofs.statement import names_of
 from systems import expression as ex
 from systems import zoo
+from systems.box import Box
 from systems.errors import InputError
 from tests.proofs import results
 
@@ -64,7 +66,8 @@ def test_every_kind_of_result_has_a_report_with_pictures(tmp_path: Path, kind: s
         assert (tmp_path / file).read_bytes().startswith(b"\x89PNG\r\n")
         assert result.problem.system.name in alt.replace("\\", "") and len(alt) > 30
     for name, search in result.searches.items():
-        assert f"| {name} |" in report and f"| {search.boxes:,} |" in report
+        label = {"contraction": "contraction (origin)", "containment": "containment (contained)"}
+        assert f"| {label.get(name, name)} |" in report and f"| {search.boxes:,} |" in report
     assert "| 2 | 100 | proved | 0 | 0.25 |" in report
 
 
@@ -104,6 +107,52 @@ def test_attraction_claims_nothing_at_the_equilibrium(tmp_path: Path) -> None:
     assert "Nothing is claimed about convergence to the equilibrium itself." in report
     assert "What happens inside {V ≤ c1} is excluded" in report.replace("\\", "")
     assert "Nothing is excluded" not in report and "negative definite" not in report
+
+
+def test_the_level_from_which_V_decreases_has_one_name(tmp_path: Path) -> None:
+    result = results.proved()
+    assert result.theorem is not None and result.theorem.constants.core is not None
+    k = result.theorem.constants
+    assert k.core is not None
+    report = report_of(tmp_path, result, pictures=False)
+    least = approximate(min(k.c1, k.core))
+    assert report.count("min(c_1") == 1 and f") = {least}" in report
+    assert "wherever a ≤ V ≤ c2" in report and "V ≤ core only inside the ellipsoid" in report
+
+
+def test_a_region_without_a_lower_bound_of_its_volume_says_so(tmp_path: Path) -> None:
+    result = results.proved()
+    assert result.paving is not None
+    none = np.empty((0, 2))
+    empty = replace(result, paving=replace(result.paving, lower=none, upper=none, volume=0.0))
+    report = report_of(tmp_path, empty)
+    assert "at least 0" not in report and "0 %" not in report
+    assert "no lower bound was found" in report and "No lower bound of the volume" in report
+    assert "paving.png" in pictures_in(report)
+
+
+def test_the_report_shows_the_equations_and_the_cost(tmp_path: Path) -> None:
+    report = report_of(tmp_path, results.proved("lorenz"), pictures=False)
+    for line in ("x2' = 28*x1 - x2 - x1*x3", "Q(x) = x1**2 + x2**2 + x3**2", "R (u - u*) = u**2"):
+        assert line in report
+    assert "cut off at the limits" not in report
+
+
+def test_a_limited_controller_is_cut_off_and_the_report_says_so(tmp_path: Path) -> None:
+    limited = replace(zoo.pendulum(), input_limits=Box.of([(-20, 20)]))
+    report = report_of(tmp_path, results.of(limited), pictures=False)
+    assert "controller $k$ of the candidate, cut off at the limits of the inputs" in report
+
+
+def test_the_learners_warnings_are_sentences(tmp_path: Path) -> None:
+    system = zoo.synthetic(1)
+    plain = lqr_candidate(system)
+    told = "the residual did not fall; " + "a larger network or a smaller domain may help " * 3
+    provenance = {"learner": "lqr", "warnings": [told.strip(), "two | bars."]}
+    candidate = Candidate(plain.state, plain.value, plain.control, provenance)
+    report = report_of(tmp_path, prove_stability(system, candidate), pictures=False)
+    assert "\n**Note:** The residual did not fall; a larger" in report
+    assert "\n**Note:** Two \\| bars.\n" in report and "| warnings |" not in report
 
 
 def test_a_refutation_shows_its_point_and_bounds(tmp_path: Path) -> None:
