@@ -11,6 +11,7 @@ import click
 
 from cli.errors import CODES
 from cli.output import say, say_json
+from cli.progress import waiting
 from cli.transcript import row
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ def leave_evidence(
     conclusion: Verdict,
     record: Mapping[str, Any],
     rounds: Sequence[Mapping[str, object]],
-) -> dict[str, Any]:
-    """Write certificate (iff proved) and report; returns the record with their paths.
+    lines: Sequence[str],
+) -> tuple[dict[str, Any], list[str]]:
+    """Write certificate (iff proved) and report, store the outcome, and only then draw.
 
-    Raises InputError where they cannot be written.
+    Returns the record with their paths, and the transcript with them. A Ctrl-C while pictures are
+    drawn leaves a finished run whose report has none. Raises InputError where files cannot be
+    written.
     """
     from proofs.certificate import certificate_of, save_certificate
     from proofs.report import write_report
@@ -50,13 +54,37 @@ def leave_evidence(
         out["certificate"] = str(path)
     if result.verdict != conclusion:  # the loop's last word, not that of its last round
         result = replace(result, verdict=conclusion)
-    folder.announce("report.md", *PICTURES)
-    report = write_report(
-        folder.path, result, rounds=rounds, certificate=document, commands=[command]
-    )
-    out["report"] = str(report)
-    folder.save(files=[n for n in folder.data["files"] if (folder.path / n).exists()])
-    return out
+
+    def report(pictures: bool) -> None:
+        write_report(
+            folder.path, result, rounds=rounds, certificate=document, commands=[command],
+            pictures=pictures,
+        )  # fmt: skip
+
+    folder.write("report.md", lambda _: report(False))
+    out["report"] = str(folder.path / "report.md")
+    told = [*lines, *path_rows(out)]
+    folder.save(status="finished", outcome={**out, "transcript": told}, pictures="missing")
+    folder.announce(*PICTURES)
+    with waiting("report"):
+        report(True)
+    _forget_absent(folder)
+    folder.save(pictures="drawn")
+    return out, told
+
+
+def _forget_absent(folder: RunFolder) -> None:
+    """Of the pictures that were announced, some are not drawn for every system."""
+    absent = {n for n in PICTURES if not (folder.path / n).exists()}
+    folder.save(files=[n for n in folder.data["files"] if n not in absent])
+
+
+def lacking(folder: RunFolder) -> str:
+    """What a note on a finished run says of its report, and of --force."""
+    if folder.data.get("pictures") != "missing":
+        return "; --force repeats it"
+    _forget_absent(folder)
+    return "; its report was interrupted and lacks pictures; --force repeats it all"
 
 
 def repeating_command() -> str:
@@ -66,10 +94,13 @@ def repeating_command() -> str:
     return shlex.join(["stableproof", *kept])
 
 
-def finish(folder: RunFolder | None, record: Mapping[str, Any], lines: Sequence[str]) -> None:
-    """Store the outcome, so that the same command finds it again."""
-    if folder is not None:
-        folder.save(status="finished", outcome={**record, "transcript": list(lines)})
+def tell(record: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    """Print a result, for people or as JSON."""
+    if as_json:
+        say_json(record)
+    else:
+        for line in lines:
+            say(line)
 
 
 def path_rows(record: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CODES
-from cli.evidence import finish, leave_evidence, path_rows
+from cli.evidence import leave_evidence
 from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
@@ -162,10 +162,12 @@ class Loop:
         )
         if self.folder is not None:
             record["candidate"] = str(self.folder.path / "candidate.json")
-            record = leave_evidence(self.folder, last.result, last.conclusion, record, self.rows)
-            for line in path_rows(record):
+            told = len(self.lines)
+            record, lines = leave_evidence(
+                self.folder, last.result, last.conclusion, record, self.rows, self.lines
+            )
+            for line in lines[told:]:
                 self._tell(line)
-        finish(self.folder, record, self.lines)
         if as_json:
             say_json(record)
         return CODES[str(record["verdict"])]

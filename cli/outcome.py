@@ -24,7 +24,10 @@ def nothing_decided(reason: str, **more: object) -> dict[str, object]:
         "counterexamples": [],
         "seconds": {"train": 0.0, "prove": 0.0},
         "boxes": 0,
+        "rounds": [],
+        "candidate": None,
         "certificate": None,
+        "report": None,
         **more,
     }
 
@@ -60,7 +63,10 @@ def outcome(
             "prove": result.seconds if prove_seconds is None else prove_seconds,
         },
         "boxes": result.boxes if boxes is None else boxes,
+        "rounds": [],
+        "candidate": None,
         "certificate": None,
+        "report": None,
         **more,
     }
 

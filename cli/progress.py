@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,18 @@ class ProgressBars:
         if self._task is None:
             self._task = self._bars.add_task(stage, total=None if share is None else 1.0, words="")
         self._bars.update(self._task, completed=share, words=words)
+
+
+@contextmanager
+def waiting(stage: str) -> Iterator[None]:
+    """A bar that moves while something goes on that cannot tell how far it is."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    bars = _new_bars()
+    bars.add_task(stage, total=None, words="")
+    with bars:
+        yield
 
 
 def _new_bars() -> Bars:

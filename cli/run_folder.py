@@ -14,18 +14,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cli.integrity import CANDIDATE, CERTIFICATE, damage, digest
+from cli.lock import hold
 from cli.version import version
 from systems.errors import InputError
 from systems.files import write_atomically
 from systems.json_data import plain, read_json
 
 RUN = "run.json"
+SYSTEM = "system.toml"
 FORMAT = "stableproof-run"
+CHECKED = (CANDIDATE, CERTIFICATE, SYSTEM)
+"""Files whose hashes run.json records."""
+CONTENTS = {
+    "system_sha256": "system file",
+    "candidate_sha256": "candidate",
+    "value_sha256": "value network",
+    "control_sha256": "control network",
+}
+"""Settings that identify the content of a file."""
 OURS = {
     "candidate.json", "certificate.json", "report.md", "trajectories.csv", "region.png",
-    "paving.png", "trajectories.png", "training.png",
+    "paving.png", "trajectories.png", "training.png", "system.toml",
 }  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|png|csv)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|png|csv|toml)")
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")
 
 
@@ -38,14 +50,33 @@ class RunFolder:
 
     @staticmethod
     def open(
-        path: str | Path, command: str, settings: Mapping[str, object], *, force: bool
+        path: str | Path,
+        command: str,
+        settings: Mapping[str, object],
+        *,
+        force: bool,
+        system: bytes | None = None,
     ) -> RunFolder:
         """A new folder, or the one of an interrupted or finished run of the same settings.
 
-        Raises InputError where the folder cannot be used; nothing in it was changed then.
+        ``system``, the content of the system's file, is kept in it as ``system.toml``. The folder
+        is held until the command ends. Raises InputError where the folder cannot be used, or
+        another command holds it; nothing in it was changed then.
         """
+        if not str(path):
+            raise InputError("--out: the name of the folder is empty; name a folder")
         folder = Path(path)
         present = _prepared(folder)
+        hold(folder)
+        held = RunFolder._opened(folder, present, command, settings, force)
+        if system is not None and not (folder / SYSTEM).exists():
+            held.write(SYSTEM, lambda target: write_atomically(target, system))
+        return held
+
+    @staticmethod
+    def _opened(
+        folder: Path, present: set[str], command: str, settings: Mapping[str, object], force: bool
+    ) -> RunFolder:
         stated = {"command": command, "settings": plain(settings)}
         former = read_run(folder) if RUN in present else None
         if former is not None and not force:
@@ -88,7 +119,24 @@ class RunFolder:
         target = self.path / name
         self.announce(name)
         writer(target)
+        if name in CHECKED:
+            self.save(sha256={**self.data.get("sha256", {}), name: digest(target)})
         return target
+
+    def repair(self) -> str | None:
+        """Put a finished run back to where its damaged files can be made again.
+
+        Returns what was wrong, or None where everything is as it was.
+        """
+        wrong = damage(self.path, self.data)
+        if not wrong:
+            return None
+        lost = {k: v for k, v in self.data.items() if k != "outcome"}
+        if CANDIDATE in wrong:
+            lost.pop("loop", None)
+        self.data = {**lost, "status": "started"}
+        self.save()
+        return "; ".join(wrong.values())
 
     def announce(self, *names: str) -> None:
         """Files with these names are about to be written. Raises InputError for a stranger's."""
@@ -148,6 +196,9 @@ def _same(folder: Path, former: Mapping[str, Any], stated: Mapping[str, Any]) ->
             f"{folder} holds a run of '{former['command']}', not of '{stated['command']}'; {hint}"
         )
     there, here = former["settings"], stated["settings"]
+    for key, what in CONTENTS.items():
+        if there.get("system") == here.get("system") and there.get(key) != here.get(key):
+            raise InputError(f"{folder}: the {what} has changed since its run; {hint}")
     for key in sorted({*there, *here}):
         if there.get(key) != here.get(key):
             raise InputError(

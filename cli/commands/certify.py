@@ -8,7 +8,7 @@ import click
 
 from cli.errors import CODES, StoppedByUserError
 from cli.options import common, constants, out, seed
-from cli.output import note, say, say_json
+from cli.output import note
 
 
 @click.command("certify")
@@ -25,6 +25,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     certificate (where proved) and a report in that folder.
     """
     from certify import Budget, prove_stability
+    from cli.evidence import leave_evidence, tell
     from cli.inputs import constant_settings, load_candidate_for, load_plant, requested
     from cli.outcome import counterexample_row, outcome
     from cli.progress import ProgressBars
@@ -37,11 +38,15 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     folder = None
     if options["out"] is not None:
         folder = _folder(plant, candidate, {**constant_settings(options)}, options)
-        if folder.outcome is not None:
-            from cli.evidence import retell
+        former = folder.outcome
+        if former is not None:
+            from cli.evidence import lacking, retell
 
-            note(f"{folder.path} holds this proof already; --force repeats it")
-            return retell(folder.outcome, as_json)
+            wrong = folder.repair()
+            if wrong is None:
+                note(f"{folder.path} holds this proof already{lacking(folder)}")
+                return retell(former, as_json)
+            note(f"{wrong}; the proof is repeated")
     try:
         warm_up()
         with ProgressBars() as bars:
@@ -59,17 +64,15 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     rows = [] if found is None else [counterexample_row(found, result, 1)]
     record = outcome(result, result.verdict, counterexamples=rows, candidate=str(candidate))
     lines = [*proof_rows(result), verdict_row(result, result.verdict)]
-    if folder is not None:
-        from cli.evidence import finish, leave_evidence, path_rows
-
-        record = leave_evidence(folder, result, result.verdict, record, [])
-        lines += path_rows({**record, "candidate": None})
-        finish(folder, record, lines)
-    if as_json:
-        say_json(record)
-    else:
-        for line in lines:
-            say(line)
+    if folder is None:
+        tell(record, lines, as_json)
+        return CODES[str(record["verdict"])]
+    try:
+        record, lines = leave_evidence(folder, result, result.verdict, record, [], lines)
+    except KeyboardInterrupt:
+        kept = "was decided, and kept" if folder.outcome is not None else "nothing was kept"
+        raise StoppedByUserError(f"interrupted: {kept}") from None
+    tell(record, lines, as_json)
     return CODES[str(record["verdict"])]
 
 
@@ -82,4 +85,6 @@ def _folder(plant: Any, candidate: str, settings: dict[str, object], options: An
     file = Path(candidate) / "candidate.json" if Path(candidate).is_dir() else Path(candidate)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     stated = {**plant.settings(), **settings, "seed": options["seed"], "candidate_sha256": digest}
-    return RunFolder.open(options["out"], "certify", stated, force=options["force"])
+    return RunFolder.open(
+        options["out"], "certify", stated, force=options["force"], system=plant.text
+    )

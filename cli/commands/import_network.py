@@ -88,7 +88,9 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         from cli.run_folder import RunFolder
 
         settings = {**plant.settings(), **_settings(options)}
-        folder = RunFolder.open(options["out"], "import", settings, force=options["force"])
+        folder = RunFolder.open(
+            options["out"], "import", settings, force=options["force"], system=plant.text
+        )
         name = plant.system.name
         path = folder.write("candidate.json", lambda p: save_candidate(candidate, p, name))
         record["candidate"] = str(path)

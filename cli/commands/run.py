@@ -32,7 +32,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     Constants that are left out are searched for. With --out, leaves candidate, certificate and
     report in that folder; after Ctrl-C the same command goes on where it stopped.
     """
-    from cli.evidence import retell
+    from cli.evidence import lacking, retell
     from cli.inputs import (
         constant_settings,
         learner_settings,
@@ -59,13 +59,26 @@ def command(system: str, as_json: bool, **options: Any) -> int:
             **constant_settings(options),
             "rounds": rounds,
         }
-        folder = RunFolder.open(options["out"], "run", settings, force=options["force"])
-        if folder.outcome is not None:
-            note(f"{folder.path} holds this run already, finished; --force repeats it")
-            return retell(folder.outcome, as_json)
+        folder = RunFolder.open(
+            options["out"], "run", settings, force=options["force"], system=plant.text
+        )
+        former = folder.outcome
+        if former is not None:
+            wrong = folder.repair()
+            if wrong is None:
+                note(f"{folder.path} holds this run already, finished{lacking(folder)}")
+                return retell(former, as_json)
+            note(f"{wrong}; the run is repeated from what is left")
     loop = Loop(plant, learner, asked, rounds, options["time_limit"], options["seed"], folder)
     try:
         return loop.run(as_json)
     except KeyboardInterrupt:
-        kept = "; the same command goes on where this one stopped" if folder is not None else ""
-        raise StoppedByUserError(f"interrupted{kept}") from None
+        raise StoppedByUserError(f"interrupted{_kept(folder)}") from None
+
+
+def _kept(folder: Any) -> str:
+    if folder is None:
+        return ""
+    if folder.outcome is not None:
+        return "; the proof is finished and kept, the report lacks pictures"
+    return "; the same command goes on where this one stopped"

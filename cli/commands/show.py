@@ -32,10 +32,18 @@ def command(path: str, as_json: bool) -> int:
 
 
 def _run(folder: Path) -> dict[str, Any]:
+    from cli.integrity import damage
     from cli.outcome import nothing_decided
-    from cli.run_folder import read_run
+    from cli.run_folder import RUN, read_run
+    from systems.errors import InputError
 
+    if not (folder / RUN).exists():
+        raise InputError(f"{folder} holds no run: there is no {RUN} in it")
     data = read_run(folder)
+    if data["status"] == "finished":
+        wrong = damage(folder, data)
+        if wrong:
+            raise InputError("; ".join(wrong.values()))
     settings = ", ".join(f"{k} {v}" for k, v in data["settings"].items() if v is not None)
     head = [row("command", data["command"]), row("settings", settings)]
     if data["status"] == "finished":

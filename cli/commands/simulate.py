@@ -158,7 +158,9 @@ def _write(plant: Plant, found: Simulation, candidate: str, options: dict[str, A
         **{k: options[k] for k in ("starts", "count", "horizon", "samples", "picture", "seed")},
         "level": None if options["level"] is None else str(options["level"]),
     }
-    folder = RunFolder.open(options["out"], "simulate", settings, force=options["force"])
+    folder = RunFolder.open(
+        options["out"], "simulate", settings, force=options["force"], system=plant.text
+    )
     text = _csv(plant, found)
     files = [folder.write("trajectories.csv", lambda p: write_atomically(p, text))]
     if options["picture"]:

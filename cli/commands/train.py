@@ -41,11 +41,17 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     folder = None
     if options["out"] is not None:
         settings = {**plant.settings(), **learner_settings(options)}
-        folder = RunFolder.open(options["out"], "train", settings, force=options["force"])
-        if folder.outcome is not None:
-            note(f"{folder.path} holds this candidate already; --force trains it again")
-            _tell_former(folder.outcome, as_json)
-            return 0
+        folder = RunFolder.open(
+            options["out"], "train", settings, force=options["force"], system=plant.text
+        )
+        former = folder.outcome
+        if former is not None:
+            wrong = folder.repair()
+            if wrong is None:
+                note(f"{folder.path} holds this candidate already; --force trains it again")
+                _tell_former(former, as_json)
+                return 0
+            note(f"{wrong}; it is trained again")
     started = time.perf_counter()
     with ProgressBars() as bars:
         candidate = learner.fit(plant.system, progress=bars.training)

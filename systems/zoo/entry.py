@@ -29,8 +29,8 @@ class Entry:
     """One system: how to build it, and what is known about it.
 
     ``optimal_value`` makes V* of the state, where it is known in closed form. ``initial_gain`` is
-    K₀ of shape (m, n) for the initial policy u = u* − K₀ (x − x*). ``initial_policy`` is there where
-    the linearisation has no LQR policy to start from: formulas of the states, one an input,
+    K₀ of shape (m, n) for the initial policy u = u* − K₀ (x − x*). ``initial_policy`` is there
+    where the linearisation has no LQR policy to start from: formulas of the states, one an input,
     separated by ";". ``activation`` names the features that fit the value function, where it is
     known to have kinks.
     """

@@ -188,7 +188,9 @@ def test_a_changed_system_file_is_another_run(
     out = tmp_path / "out"
     assert run(["run", str(system_file()), "--neurons", "10", "--out", str(out)]) == 0
     changed = system_file(("x + u", "2*x + u"))
-    assert "system_sha256" in refused("run", changed, "--neurons", "10", "--out", out)
+    assert "the system file has changed since" in refused(
+        "run", changed, "--neurons", "10", "--out", out
+    )
 
 
 def test_force_overwrites_our_files_and_no_others(stableproof: Run, tmp_path: Path) -> None:
