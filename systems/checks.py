@@ -21,7 +21,9 @@ from systems.differentiate import gradient
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.evaluate import function
+from systems.expression import Expression, Op
 from systems.quadratic import is_positive_definite, is_symmetric
+from systems.words import TooLongError, formula
 
 Where = Callable[[str, str], str]
 """(table, key) → the place to name in a message, such as "motor.toml:14: [domain] theta"."""
@@ -42,6 +44,7 @@ def equilibrium_values(system: ControlAffineSystem) -> list[Fraction | arb]:
 
 def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
     """Raises InputError, with the values of f(x*, u*), unless they vanish."""
+    _check_defined(system, where)
     try:
         values = equilibrium_values(system)
     except (ZeroDivisionError, ValueError):
@@ -58,6 +61,60 @@ def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
         f"{where('equilibrium', '')}: not an equilibrium: f(x*, u*) = "
         f"({', '.join(shown(v) for v in values)}) at {at}; choose x* and u* with f(x*, u*) = 0"
     )
+
+
+def _check_defined(system: ControlAffineSystem, where: Where) -> None:
+    """Raises InputError that names the part of the dynamics that is undefined at x*."""
+    names = _state_names(system)
+    for i, state in enumerate(names):
+        rows = [system.drift[i], *(c[i] for c in system.input_columns)]
+        for node in ex.topological(rows):
+            if node.op in _UNDEFINED_AT:
+                for k in range(node.size):
+                    trouble = _undefined(system, node[k])
+                    if trouble:
+                        raise InputError(f"{where('dynamics', state)}: {trouble}")
+
+
+_UNDEFINED_AT: dict[Op, Callable[[Fraction | arb], bool]] = {
+    Op.LOG: lambda v: bool(v <= 0),
+    Op.SQRT: lambda v: bool(v < 0),
+    Op.DIV: lambda v: bool(v == 0),
+}
+
+
+def _state_names(system: ControlAffineSystem) -> list[str]:
+    return list(system.state_names) or [f"x{i + 1}" for i in range(system.state_dimension)]
+
+
+def _undefined(system: ControlAffineSystem, node: Expression) -> str:
+    """What is wrong with a logarithm, a root or a quotient at the equilibrium; empty if nothing."""
+    if node.op not in _UNDEFINED_AT:
+        return ""
+    argument = node.args[-1]
+    try:
+        there = {system.state: ex.constant(list(system.equilibrium))}
+        value = rational_or_ball(ex.substitute(argument, there))
+    except (ZeroDivisionError, ValueError):
+        return ""  # the argument itself is at fault
+    names = {system.state.name: _state_names(system)}
+    try:
+        whole, inner = formula(node, names), formula(argument, names)
+    except TooLongError:
+        whole, inner = f"a {node.op.value}", "its argument"
+    if _UNDEFINED_AT[node.op](value):
+        return (
+            f"{whole} is undefined at the equilibrium, where {inner} = {shown(value)}; choose "
+            "another equilibrium or other equations"
+        )
+    if node.op is Op.SQRT and value == 0:
+        points = system.domain.sample(200, np.random.default_rng(0))
+        if (function(argument, system.state)(points)[0] < 0).any():
+            return (
+                f"{whole} is undefined where {inner} < 0, which the domain contains, and has no "
+                f"derivative where {inner} = 0, at the equilibrium"
+            )
+    return ""
 
 
 def check_input_cost(system: ControlAffineSystem, where: Where) -> None:

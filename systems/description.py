@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -97,6 +98,7 @@ class _Builder:
         self._constants: dict[str, Expression] = {}
         for key, value in described.parameters.items():
             place = where("parameters", key)
+            _refuse_later_names(key, value, described.parameters, self._constants, place)
             self._constants[key] = formula(value, self._constants, place)
         self._state = ex.variable("x", len(described.states))
         self._input = ex.variable("u", len(described.inputs)) if described.inputs else None
@@ -241,6 +243,20 @@ class _Builder:
                     f"{self._where(table, name)}: there is no {kind} {name!r}"
                     f"{did_you_mean(name, known)}"
                 )
+
+
+def _refuse_later_names(
+    key: str, value: Value, all_names: Iterable[str], known: Iterable[str], place: str
+) -> None:
+    """A parameter is a formula of those above it."""
+    if not isinstance(value, str):
+        return
+    used = set(re.findall(r"\b[^\W\d]\w*", value))
+    if key in used:
+        raise InputError(f"{place}: {key} is defined by itself; give it a value")
+    for name in all_names:
+        if name in used and name not in known:
+            raise InputError(f"{place}: {name} is defined further down; move it up")
 
 
 def _is_number(value: object) -> bool:

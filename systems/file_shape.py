@@ -88,13 +88,6 @@ def _cost(value: object) -> object:
     return value
 
 
-def _input_cost(value: object) -> object:
-    if isinstance(value, str):
-        # Text for R would look like a formula of the states.
-        raise ValueError("give R as a number, a list (the diagonal) or a list of rows")
-    return _cost(value)
-
-
 def _kind(value: object) -> str:
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "a truth value"),
@@ -125,7 +118,7 @@ class CostTable(_Table):
     """[cost]"""
 
     Q: Annotated[Any, _checked(_cost)]
-    R: Annotated[Any, _checked(_input_cost)] = None
+    R: Annotated[Any, _checked(_cost)] = None
 
 
 class SystemFile(_Table):

@@ -7,6 +7,8 @@ The text is parsed to a tree and walked; every node that is not named here is re
 from __future__ import annotations
 
 import ast
+import keyword
+import re
 import warnings
 from collections.abc import Callable, Mapping
 
@@ -76,6 +78,8 @@ def _syntax_tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # the tokeniser warns about what is refused below
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
+        if gap := _gap(text):
+            raise gap from None
         raise _FormulaError(max((error.offset or 1) - 1, 0), _syntax_hint(text, error)) from None
     except (MemoryError, RecursionError):
         raise _FormulaError(0, "the formula is nested too deeply; split it up") from None
@@ -90,6 +94,27 @@ _FORBIDDEN = {
     "'": "quotation marks have no meaning in a formula; name a derivative x_dot, not x'",
     "\\": "a backslash has no meaning in a formula",
 }
+
+
+_WORD = r"(?:[^\W\d]\w*|(?<!\w)(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+_GAP = re.compile(rf"({_WORD}|\))(\s+)(?=({_WORD}|\())|(\))()(?=({_WORD}|\())")
+
+
+def _gap(text: str) -> _FormulaError | None:
+    """Two quantities side by side, where a * or parentheses are missing."""
+    for match in _GAP.finditer(text):
+        left, right = match[1] or match[4], match[3] or match[6]
+        if keyword.iskeyword(left) or keyword.iskeyword(right) or "|" in text:
+            continue
+        if left in FUNCTIONS:
+            if right == "(":
+                continue
+            hint = f"a function's argument stands in parentheses: {left}({right})"
+            return _FormulaError(match.start(), hint)
+        if right == "(" and left != ")":
+            continue  # a call, which has its own hint
+        return _FormulaError(match.end(), f"a * is missing between {left!r} and {right!r}")
+    return None
 
 
 def _syntax_hint(text: str, error: SyntaxError) -> str:

@@ -70,7 +70,7 @@ def _text(file: Path) -> str:
             raise InputError(f"{file} is a directory; give a system file (TOML)")
         if file.stat().st_size > MAX_BYTES:
             raise InputError(f"{file} is larger than {MAX_BYTES:,} bytes and no system file")
-        return file.read_bytes().decode("utf-8")
+        return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{file}: there is no such file") from None
     except UnicodeDecodeError as error:
@@ -97,6 +97,8 @@ def _tables(file: Path, text: str) -> dict[str, object]:
         last = text.count("\n") + 1
         number = place[1] if place else last
         column = f", column {place[2]}" if place else ", at the end"
+        if twice := _given_twice(text, int(number), what):
+            raise InputError(f"{file}:{number}: {twice}") from None
         raise InputError(
             f"{file}:{number}{column}: not valid TOML: {what}; texts need quotation marks, and "
             "every key stands once"
@@ -105,6 +107,27 @@ def _tables(file: Path, text: str) -> dict[str, object]:
         raise InputError(f"{file}: nested too deeply for a system file") from None
     except (ValueError, ArithmeticError):
         raise InputError(f"{file}: contains a number with too many digits") from None
+
+
+def _given_twice(text: str, number: int, what: str) -> str:
+    """Which key or table stands twice, and where first; empty where that is not the trouble."""
+    if declared := re.match(r"Cannot declare \((.*)\) twice", what):
+        path = tuple(re.findall(r"'([^']*)'", declared[1]))
+        name = f"the table [{'.'.join(path)}]"
+        first = Lines(text).find(*path)
+    elif what.startswith("Cannot overwrite a value"):
+        before = text.splitlines()[:number]
+        table = next((m for line in reversed(before) if (m := _TABLE.match(line))), None)
+        key = before[-1].split("=")[0].strip() if before else ""
+        name = f"the key {key!r}"
+        first = Lines(text).find(*([table[1].strip()] if table else []), key)
+    else:
+        return ""
+    place = f", first in line {first}" if first is not None and first < number else ""
+    return f"{name} stands twice{place}; keep one of them"
+
+
+_TABLE = re.compile(r"\s*\[([^\[\]]+)\]")
 
 
 def _shape(tables: Mapping[str, object], places: _Places) -> SystemFile:

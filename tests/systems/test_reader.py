@@ -253,7 +253,7 @@ WRONG = {
     "parameter of later ones": (
         'k = "m*l**2"',
         'k = "m*l**2*q"\nq = 1',
-        ":17: [parameters] k, column 8: unknown name 'q'",
+        ":17: [parameters] k: q is defined further down; move it up",
     ),
     "parameter named like a state": (
         "l = 0.5",
@@ -295,7 +295,7 @@ WRONG = {
     "equilibrium where f is undefined": (
         "g/l*sin(theta)",
         "g/l*sin(theta)/theta",
-        "the dynamics are not defined at the equilibrium",
+        "[dynamics] omega_dot: 19.62*sin(theta)/theta is undefined at the equilibrium",
     ),
     "r not positive": ("R = 2", "R = -2", ":31: [cost] R: R is not positive definite"),
     "r zero": ("R = 2", "R = 0", ":31: [cost] R: R is not positive definite"),
@@ -304,7 +304,25 @@ WRONG = {
         "R = [1, 2]",
         ":31: [cost] R: R has 2 rows or entries, 1 are wanted",
     ),
-    "r as text": ("R = 2", 'R = "u**2"', ":31: [cost] R: give R as a number"),
+    "r as a formula of inputs": ("R = 2", 'R = "u**2"', ":31: [cost] R, column 1: unknown name"),
+    "undefined logarithm": (
+        'theta_dot = "omega"',
+        'theta_dot = "omega + log(theta - 2)"',
+        ":20: [dynamics] theta_dot: log(theta - 2) is undefined at the equilibrium, where "
+        "theta - 2 = -2",
+    ),
+    "undefined root": (
+        'theta_dot = "omega"',
+        'theta_dot = "omega + sqrt(theta)"',
+        "sqrt(theta) is undefined where theta < 0, which the domain contains",
+    ),
+    "parameter further down": (
+        "l = 0.5",
+        'l = "g/20"',
+        ":15: [parameters] l: g is defined further down; move it up",
+    ),
+    "parameter by itself": ("l = 0.5", 'l = "l/20"', "l is defined by itself"),
+    "a table twice": ("[cost]", "[domain]\n[cost]", ":29: the table [domain] stands twice"),
     "q not positive": ("Q = [10, 0.1]", "Q = [10, 0]", ":30: [cost] Q: Q is not positive definite"),
     "q indefinite": (
         "Q = [10, 0.1]",
@@ -350,7 +368,7 @@ WRONG = {
         "theta_dot = omega",
         ":20, column 13: not valid TOML",
     ),
-    "a key twice": ("R = 2", "R = 2\nR = 3", "not valid TOML: Cannot overwrite a value"),
+    "a key twice": ("R = 2", "R = 2\nR = 3", ":32: the key 'R' stands twice, first in line 31"),
     "cut off": ('u = "V"', 'u = "V', "not valid TOML"),
     "a table that is a number": ("[system]\n", "system = 3\n[other]\n", "unknown table 'other'"),
     "states as a number": (
@@ -429,3 +447,17 @@ def test_any_damage_is_read_or_told_in_one_line(
         read(tmp_path_factory.getbasetemp(), text)
     except InputError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1/2", Fraction(1, 2)), ("l", Fraction(1, 2))])
+def test_r_is_a_formula_of_parameters(tmp_path: Path, text: str, value: Fraction) -> None:
+    assert read(tmp_path, GOOD.replace("R = 2", f'R = "{text}"')).input_cost == ((value,),)
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeff" + GOOD).name == "motor-pendulum"
+
+
+def test_a_root_that_is_defined_on_both_sides_is_accepted(tmp_path: Path) -> None:
+    text = GOOD.replace('theta_dot = "omega"', 'theta_dot = "omega + sqrt(theta**2)"')
+    assert read(tmp_path, text).state_dimension == 2
