@@ -40,7 +40,7 @@ def test_proofs_and_single_systems(tmp_path: Path) -> None:
     for row in proofs["rows"]:
         assert row["conditions_1_to_3"]["verdict"] == "proved"
         assert set(row["conditions_1_to_3"]["conditions"]) == {
-            "decrease", "containment", "small set"
+            "decrease", "containment", "defined", "small set"
         }  # fmt: skip
         assert {"core", "contraction"} < set(row["with_origin"]["conditions"])
         assert row["with_origin"]["constants"]["c2"] == "199/100"

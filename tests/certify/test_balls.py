@@ -136,8 +136,8 @@ def test_numpy_values_agree(data: st.DataObject, dimension: int) -> None:
     around = [np.nextafter(point, s * np.inf) for s in (-1, 1)]
     balls = [enclose_point(tape, p.tolist())[0][0] for p in (point, *around)]
     value = float(evaluate(tape, point)[0][0, 0])
-    if not all(b.is_finite() for b in balls):
-        return
+    if not all(b.is_finite() for b in balls) or not np.isfinite(value):
+        return  # floats overflow, or underflow to a pole, where the reals do not
     centre = float(balls[0].mid())
     spread = max(abs(float(b.mid()) - centre) for b in balls)
     if spread > 1e-9 * (1 + abs(centre)):
