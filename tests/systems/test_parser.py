@@ -123,7 +123,7 @@ def test_a_long_sum_is_no_problem() -> None:
 REFUSED = [
     ("x y sin(x)", 3, "a * is missing between 'x' and 'y'"),
     ("2 x", 3, "a * is missing between '2' and 'x'"),
-    ("(x + 1) (y) z", 13, "a * is missing between ')' and 'z'"),
+    ("(x + 1) (y) z", 9, "a * is missing between ')' and '('"),
     ("1 + sin x", 5, "a function's argument stands in parentheses: sin(x)"),
     ("x^2", 2, "'^' is not a power here; write ** (x**2)"),
     ("1 + z", 5, "unknown name 'z' (known: x, y, mass_2)"),
