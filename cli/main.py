@@ -13,6 +13,7 @@ import click
 
 from cli.errors import INTERRUPTED, USAGE, OutputLostError, StoppedByUserError
 from cli.output import note, survive_any_encoding
+from cli.wording import in_options
 
 COMMANDS = {
     "systems": ("cli.commands.systems", "List the systems of the zoo, or tell about one."),
@@ -87,6 +88,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not debug and not sys.warnoptions:
             warnings.simplefilter("ignore")  # a library's remark is no line for the user
         try:
+            if not [a for a in arguments if a != "--debug"]:
+                return _no_command()
             result = cli.main(
                 arguments, prog_name="stableproof", standalone_mode=False, obj=arguments
             )
@@ -97,6 +100,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return _ended(StoppedByUserError("interrupted"), debug)
         except SystemExit as error:  # click leaves so when its own output is cut off
             return 0 if error.code in (0, None) else USAGE
+
+
+def _no_command() -> int:
+    """Nothing was asked for: the help, on standard error, since standard output is for results."""
+    with cli.make_context("stableproof", [], resilient_parsing=True) as context:
+        note(cli.get_help(context))
+    note("error: no command was given")
+    return USAGE
 
 
 def _ended(error: Exception, debug: bool) -> int:
@@ -120,7 +131,7 @@ def _message(error: Exception) -> str:
     from systems.errors import InputError
 
     if isinstance(error, InputError | OutputLostError):
-        return _one_line(str(error))
+        return in_options(_one_line(str(error)))
     name = type(error).__name__
     return f"unexpected {name}: {_one_line(str(error))} (a bug; --debug shows where it arose)"
 

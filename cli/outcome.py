@@ -92,9 +92,11 @@ def violated(found: Counterexample, result: StabilityResult) -> str:
     where = ", ".join(f"{v:.6g}" for v in found.point)
     if found.condition not in result.searches:
         low, high = found.outputs[0]
+        foreign = result.problem.candidate.provenance.get("learner") == "foreign"
+        hint = "; import without --as-is shifts V and k" if foreign else ""
         return (
             f"equilibrium: the closed loop or V does not vanish at the equilibrium ({where}): "
-            f"a value there lies in [{low:.6g}, {high:.6g}]"
+            f"a value there lies in [{low:.6g}, {high:.6g}]{hint}"
         )
     condition = result.searches[found.condition].condition
     values = ", ".join(

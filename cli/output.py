@@ -41,6 +41,8 @@ def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()  # whoever read it has enough, as head has; the exit code still counts
     except (OSError, ValueError) as error:
         _silence_stdout()
         reason = getattr(error, "strerror", None) or str(error)

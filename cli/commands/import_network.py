@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import chained, common, out
-from cli.output import say, say_json
+from cli.output import note, say, say_json
 from cli.transcript import row
 
 if TYPE_CHECKING:
+    from certify.candidate import Candidate
+    from systems.dynamics import ControlAffineSystem
     from systems.expression import Expression
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "softplus", "sin", "identity")
@@ -77,6 +79,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         saturate=options["saturate"],
         provenance={"files": {k: Path(v).name for k, v in sources.items()}},
     )
+    note_offsets(plant.system, candidate)
     lines = [row("imported", ", ".join(f"{k} of {v}" for k, v in sources.items()))]
     record = nothing_decided(
         "imported only; certify proves it or refutes it",
@@ -102,6 +105,32 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         for line in lines:
             say(line)
     return 0
+
+
+def note_offsets(system: ControlAffineSystem, candidate: Candidate) -> None:
+    """Tell which values at the equilibrium are not what a proof needs, and how to mend that."""
+    import numpy as np
+
+    from systems.evaluate import function
+
+    x_star = np.array([[float(v) for v in system.equilibrium]])
+    on = candidate.on(system)
+    wanted = [("V(x*)", on.value, [0.0])]
+    if on.control is not None:
+        wanted.append(("k(x*)", on.control, [float(v) for v in system.equilibrium_input]))
+    for name, expression, target in wanted:
+        (values,) = function(expression, system.state)(x_star)
+        found = values[0].tolist()
+        if found != target:
+            note(
+                f"{name} = {_tuple(found)}, not {_tuple(target)}: certify will refuse this; "
+                "without --as-is it is shifted"
+            )
+
+
+def _tuple(values: list[float]) -> str:
+    words = ", ".join(f"{v:.6g}" for v in values)
+    return words if len(values) == 1 else f"({words})"
 
 
 def _network(options: dict[str, Any], which: str, size: int) -> Expression:

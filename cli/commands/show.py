@@ -105,6 +105,7 @@ def _certificate(file: Path) -> dict[str, Any]:
 
     document: Mapping[str, Any] = load_certificate(file)
     statement, evidence = document["statement"], document["evidence"]
+    searches = document["provenance"].get("searches", {})
     constants = {k: v for k, v in statement["constants"].items() if v is not None}
     volume = document["volume"]
     at_least = None if volume is None else float.fromhex(volume["at_least"])
@@ -124,7 +125,14 @@ def _certificate(file: Path) -> dict[str, Any]:
         "system": statement["system"]["name"],
         "claim": statement["claim"],
         "conditions": [
-            {"name": name, "claim": part["claim"], "verdict": part["verdict"]}
+            {
+                "name": name,
+                "claim": part["claim"],
+                "verdict": part["verdict"],
+                "boxes": searches.get(name, {}).get("boxes", 0),
+                "seconds": searches.get(name, {}).get("seconds", 0.0),
+                "point": None,
+            }
             for name, part in evidence.items()
         ],
         "region": {"exact": statement["constants"], "volume": at_least},

@@ -9,6 +9,7 @@ import click
 
 from cli.options import Positive, Seconds, common, out, seed
 from cli.output import say, say_json
+from cli.transcript import row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from systems.simulate import Simulation
 
     Array = NDArray[np.float64]
+
+
+REASON = "a simulation proves nothing"
 
 
 @click.command("simulate")
@@ -61,9 +65,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     points = _starts(plant, values, options)
     found = simulate(loop, points, options["horizon"], samples=options["samples"])
     rows = _rows(found, values)
-    record = nothing_decided(
-        "a simulation proves nothing", system=plant.system.name, trajectories=rows, files=[]
-    )
+    record = nothing_decided(REASON, system=plant.system.name, trajectories=rows, files=[])
     files = []
     if options["out"] is not None:
         files = _write(plant, found, candidate, options)
@@ -148,6 +150,7 @@ def _point(x: list[float]) -> str:
 def _write(plant: Plant, found: Simulation, candidate: str, options: dict[str, Any]) -> list[str]:
     import hashlib
 
+    from cli.outcome import nothing_decided
     from cli.run_folder import RunFolder
     from systems.files import write_atomically
 
@@ -166,7 +169,10 @@ def _write(plant: Plant, found: Simulation, candidate: str, options: dict[str, A
     if options["picture"]:
         image = _picture(plant, found)
         files.append(folder.write("trajectories.png", lambda p: write_atomically(p, image)))
-    folder.save(status="finished", outcome={"files": [p.name for p in files]})
+    names = [p.name for p in files]
+    record = nothing_decided(REASON, system=plant.system.name, files=names)
+    lines = [row("written", str(p)) for p in files]
+    folder.save(status="finished", outcome={**record, "transcript": lines})
     return [str(p) for p in files]
 
 

@@ -85,7 +85,8 @@ def _box(box: object) -> list[list[str]]:
 
 
 def _tell(details: dict[str, object]) -> None:
-    say(f"{details['name']}: {details['description']}")
+    description = f": {details['description']}" if details["description"] else ""
+    say(f"{details['name']}{description}")
     for key, value in details.items():
         if key in ("name", "description"):
             continue

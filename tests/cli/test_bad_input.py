@@ -65,6 +65,14 @@ def test_a_malformed_initial_policy(refused: Refused, option: str, value: str, p
     assert part in refused("run", "pendulum", option, value)
 
 
+def test_messages_of_a_learner_name_the_options(refused: Refused) -> None:
+    assert "use --activation tanh" in refused("train", "pendulum", "--activation", "relu")
+    message = refused("train", "bilinear", "--learner", "lqr")
+    assert "give an initial policy (--initial-gain or --initial-policy)" in message
+    message = refused("train", "pendulum", "--initial-gain", "0,0")
+    assert "(--initial-gain or --initial-policy)" in message
+
+
 def test_two_initial_policies(refused: Refused) -> None:
     both = ("--initial-gain", "20,5", "--initial-policy", "-3*theta")
     assert "--initial-gain or --initial-policy, not both" in refused("run", "pendulum", *both)

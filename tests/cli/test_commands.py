@@ -18,8 +18,8 @@ from systems import zoo
 from tests.cli.conftest import Run
 
 KEYS = {
-    "verdict", "reason", "conditions", "region", "counterexamples", "seconds", "boxes",
-    "certificate",
+    "verdict", "reason", "conditions", "region", "counterexamples", "seconds", "boxes", "rounds",
+    "candidate", "certificate", "report",
 }  # fmt: skip
 
 
@@ -180,6 +180,51 @@ def test_networks_from_elsewhere_are_imported_and_proved(
     assert record["settings"].keys() >= {"value_sha256", "control_sha256", "system_sha256"}
 
 
+def test_importing_as_is_tells_which_value_is_off(
+    stableproof: Run, system_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    plant, V, k = system_file(), tmp_path / "V.npz", tmp_path / "k.npz"
+    np.savez(V, **{"only.weight": [[1.0]], "only.bias": [0.25]})  # type: ignore[arg-type]
+    np.savez(k, **{"only.weight": [[-3.0]]})  # type: ignore[arg-type]
+    out = tmp_path / "out"
+    arguments = ("import", plant, "--value", V, "--control", k, "--as-is", "--out", out)
+    ended = stableproof(*arguments)
+    (told,) = ended.err.splitlines()
+    assert ended.code == 0
+    assert told.startswith("V(x*) = 0.25, not 0: ") and "--as-is" in told
+    refuted = stableproof("certify", plant, out)
+    assert refuted.code == 1 and "import without --as-is" in refuted.out
+
+
 def test_warming_up_compiles_what_proofs_need() -> None:
     _prove_something_small()
     assert kernels_are_compiled()
+
+
+def test_every_command_has_the_documented_keys(
+    stableproof: Run, trained: Path, tmp_path: Path
+) -> None:
+    run_folder = tmp_path / "run"
+    commands = (
+        ("systems",),
+        ("systems", "pendulum"),
+        ("train", "pendulum", "--neurons", "12"),
+        ("certify", "pendulum", trained, "--out", run_folder),
+        ("simulate", "pendulum", trained, "--out", tmp_path / "simulated"),
+        ("show", trained),
+        ("show", trained / "candidate.json"),
+        ("show", run_folder),
+        ("show", run_folder / "certificate.json"),
+        ("show", tmp_path / "simulated"),
+    )
+    for command in commands:
+        ended = stableproof(*command, "--json")
+        assert ended.code == 0 and set(ended.data) >= KEYS, command
+        for condition in ended.data["conditions"]:
+            assert {"name", "claim", "verdict", "boxes", "seconds", "point"} <= set(condition)
+    assert "written" in stableproof("show", tmp_path / "simulated").out
+
+
+def test_a_system_without_a_description(stableproof: Run, system_file: Callable[..., Path]) -> None:
+    path = system_file(('description = "an unstable state"\n', ""))
+    assert stableproof("systems", path).out.splitlines()[0] == "motor"

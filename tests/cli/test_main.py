@@ -101,8 +101,12 @@ def test_the_version_is_told(stableproof: Run) -> None:
 
 
 def test_no_arguments_show_the_help_and_are_no_success(stableproof: Run) -> None:
-    ended = stableproof()
-    assert ended.code == 2 and "Usage" in ended.out + ended.err
+    for arguments in ([], ["--debug"]):
+        ended = stableproof(*arguments)
+        assert ended.code == 2 and ended.out == ""
+        lines = ended.err.splitlines()
+        assert lines[0].startswith("Usage: stableproof ") and len(lines) > 10
+        assert lines[-1] == "error: no command was given"
 
 
 def test_main_leaves_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
