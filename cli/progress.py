@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,8 +32,13 @@ class ProgressBars:
         self._stage = ""
         self._since = time.perf_counter()
         self._updated = 0.0
+        self._within = False
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> ProgressBars:
+        self._within = True
+        self._wait()
         return self
 
     def __exit__(
@@ -41,13 +47,35 @@ class ProgressBars:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        self._within = False
         self.clear()
 
     def clear(self) -> None:
         """Take the bar away, before lines are printed."""
+        with self._lock:
+            self._take_away()
+        self._wait()
+
+    def _take_away(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._bars is not None:
             self._bars.stop()
-        self._bars, self._task, self._stage = None, None, ""
+        self._bars, self._task, self._stage, self._timer = None, None, "", None
+
+    def _wait(self) -> None:
+        """Not everything tells how far it is: a bar appears anyway, after a while of silence."""
+        if self.wanted and self._within:
+            self._timer = threading.Timer(PATIENCE, self._silence)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _silence(self) -> None:
+        with self._lock:
+            if self._timer is threading.current_thread() and self._bars is None:
+                self._bars = _new_bars()
+                self._bars.start()
+                self._bars.add_task(self._stage or "working", total=None, words="")
 
     def proving(self, name: str, progress: Progress) -> None:
         """A search tells how far it is."""
@@ -70,12 +98,17 @@ class ProgressBars:
         if not self.wanted or now - self._since < PATIENCE or now - self._updated < PAUSE:
             return
         self._updated = now
-        if self._bars is None:
-            self._bars = _new_bars()
-            self._bars.start()
-        if self._task is None:
-            self._task = self._bars.add_task(stage, total=None if share is None else 1.0, words="")
-        self._bars.update(self._task, completed=share, words=words)
+        with self._lock:
+            if self._bars is not None and self._task is None:  # the one for silence
+                self._bars.stop()
+                self._bars = None
+            if self._bars is None:
+                self._bars = _new_bars()
+                self._bars.start()
+            if self._task is None:
+                total = None if share is None else 1.0
+                self._task = self._bars.add_task(stage, total=total, words="")
+            self._bars.update(self._task, completed=share, words=words)
 
 
 @contextmanager
