@@ -53,7 +53,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
         if not 0 < number < self.maximum:
             self.fail(
-                f"{value} s is no {self.what}; give a positive number below {self.maximum:g}",
+                f"{value} s is no {self.what}; give a positive number below {self.maximum:,.0f}",
                 param,
                 ctx,
             )

@@ -151,7 +151,7 @@ def _stable(linear: Linearisation, K: Array, name: str) -> Array:
         kind = "LQR closed loop" if K.size else "uncontrolled system"
         raise InputError(
             f"{name}: the {kind} is not exponentially stable at the equilibrium "
-            f"(an eigenvalue has real part {abscissa:.6g})"
+            f"(an eigenvalue has real part {abscissa + 0.0:.6g})"
         )
     return K
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_are, solve_continuous_lyapunov
 
-from learners.lqr import linearise, lqr, lqr_candidate, policy_cost
+from learners.elm_start import shown_eigenvalue
+from learners.lqr import _stable, linearise, lqr, lqr_candidate, policy_cost
 from systems import zoo
 from systems.errors import InputError
 from systems.evaluate import function
@@ -62,6 +63,14 @@ def test_a_vanishing_linearisation_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="give an initial policy") as error:
         lqr(zoo.system("bilinear"))
     assert "\n" not in str(error.value)
+
+
+def test_a_vanishing_eigenvalue_has_no_sign() -> None:
+    assert shown_eigenvalue(np.array([[-0.0]])) == "0"
+    linear = linearise(zoo.system("van-der-pol-reversed"))
+    still = replace(linear, A=np.diag([-0.0, -0.0]), B=np.zeros((2, 0)))
+    with pytest.raises(InputError, match=r"real part 0\)"):
+        _stable(still, np.zeros((0, 2)), "still")
 
 
 def test_an_indefinite_input_cost_is_refused() -> None:
