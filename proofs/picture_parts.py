@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs import picture_style as style
-from proofs.picture_data import Leaves, Scene, in_slice, leaves_of
-from systems.simulate import Simulation
+from proofs.picture_data import Leaves, Paths, Scene, in_slice, leaves_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +40,7 @@ def draw_levels(
     if scene.c2 is not None:  # what is said of levels is said inside the statement's domain
         within = scene.statement_domain
         low, high = np.maximum(low, within[0]), np.minimum(high, within[1])
-    a, b, points = scene.slice_points(i, j, 301, low, high)
+    a, b, points = scene.slice_points(i, j, 201, low, high)
     V = scene.V(points).reshape(len(b), len(a))
     if scene.c2 is None:
         least, most = np.nanmin(V), np.nanmax(V)
@@ -80,20 +79,20 @@ def draw_contour(
 
 
 def draw_field(axes: Axes, scene: Scene, i: int, j: int, *, close: bool) -> None:
-    a, b, points = scene.slice_points(i, j, 33, *view(scene, i, j, close))
+    a, b, points = scene.slice_points(i, j, 25, *view(scene, i, j, close))
     F = scene.field(points)
     u, v = (F[:, k].reshape(len(b), len(a)) for k in (i, j))
     if not (np.isfinite(u).all() and np.isfinite(v).all()) or not (u.any() or v.any()):
         return
     axes.streamplot(
-        a, b, u, v, color="#B4BCC6", linewidth=0.7, density=1.1, arrowsize=0.8, zorder=2,
+        a, b, u, v, color="#B4BCC6", linewidth=0.7, density=0.7, arrowsize=0.8, zorder=2,
         broken_streamlines=True,
     )  # fmt: skip
     name = "vector field" if scene.dimension == 2 else "vector field in the slice"
     axes.plot([], [], color="#B4BCC6", linewidth=1.0, label=name)
 
 
-def draw_paths(axes: Axes, paths: Simulation) -> None:
+def draw_paths(axes: Axes, paths: Paths) -> None:
     for k, states in enumerate(paths.states):
         axes.plot(
             states[:, 0], states[:, 1], color=style.INK, linewidth=1.0, alpha=0.85, zorder=5,
@@ -147,15 +146,18 @@ def draw_boxes(axes: Axes, lower: Array, upper: Array, i: int, j: int, colour: s
     corners = np.stack(
         [np.stack(c, axis=1) for c in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], axis=1
     )
-    # White edges show the boxes; around tiny boxes, edges would be all there is to see.
+    # White edges show the boxes; around tiny boxes, edges would be all there is to see, and where
+    # there are many, they take their time.
     left, right = axes.get_xlim()
     below, above = axes.get_ylim()
     side = np.sqrt((x1 - x0) * (y1 - y0) / ((right - left) * (above - below)))
-    boxes = PolyCollection(
-        list(corners), facecolors=colour, linewidths=np.clip(25.0 * side, 0.1, 0.6),
-        edgecolors=[("white" if s > 0.012 else colour) for s in side.tolist()],
-    )  # fmt: skip
-    axes.add_collection(boxes)
+    for chosen, edge in ((side > 0.012, "white"), (side <= 0.012, colour)):
+        if chosen.any():
+            width = float(np.clip(25.0 * np.median(side[chosen]), 0.1, 0.6))
+            boxes = PolyCollection(
+                list(corners[chosen]), facecolors=colour, edgecolors=edge, linewidths=width
+            )
+            axes.add_collection(boxes)
 
 
 def decrease_leaves(scene: Scene) -> Leaves | None:
@@ -173,7 +175,7 @@ def draw_leaves(axes: Axes, scene: Scene, leaves: Leaves, i: int, j: int) -> Non
     for kind, word in enumerate(leaves.words):
         chosen = met & (leaves.kind == kind)
         colour = REASON_COLOURS[kind % len(REASON_COLOURS)]
-        if (leaves.kind == kind).any():
+        if chosen.any():
             axes.plot([], [], "s", color=colour, markersize=9, label=word)
         draw_boxes(axes, leaves.lower[chosen], leaves.upper[chosen], i, j, colour)
     draw_levels(axes, scene, i, j, close=True, only_c2=True)

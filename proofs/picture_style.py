@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     engine = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09, wspace=0.04, hspace=0.04)
-    figure = Figure(figsize=(width, height), dpi=160, layout=engine)
+    figure = Figure(figsize=(width, height), dpi=125, layout=engine)
     FigureCanvasAgg(figure)
     return figure
 
@@ -98,10 +98,12 @@ def label(name: str, unit: str) -> str:
     return f"{symbol(name)}  [{unit.replace('$', chr(92) + '$')}]" if unit else symbol(name)
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """One legend for what ``axes`` shows, under the figure, each label once."""
-    handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
+def legend_below(figure: Figure, shown: Axes | Iterable[Axes], columns: int) -> None:
+    """One legend for what some axes show, under the figure, each label once."""
+    once: dict[str, Any] = {}
+    for axes in shown if isinstance(shown, Iterable) else [shown]:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            once.setdefault(label, handle)
     if once:
         figure.legend(
             list(once.values()), list(once), loc="outside lower center", ncols=columns,

@@ -71,6 +71,8 @@ def paving_picture(scene: Scene) -> bytes | None:
     """The boxes inside {V ≤ c2}, and those of the decrease search; None where there are none."""
     leaves = decrease_leaves(scene)
     paving = scene.result.paving
+    if paving is not None and not len(paving.lower):
+        paving = None
     if leaves is None and paving is None:
         return None
     if scene.dimension == 1:
@@ -94,7 +96,7 @@ def paving_picture(scene: Scene) -> bytes | None:
             frame(axes, scene, i, j, close=True)
             draw_leaves(axes, scene, leaves, i, j)
             axes.set_title("Decrease: why each box is closed")
-    style.legend_below(figure, grid[0][-1], columns=2)
+    style.legend_below(figure, grid.ravel(), columns=2 if columns > 1 else 1)
     return style.png(figure)
 
 
@@ -112,6 +114,7 @@ def trajectory_picture(scene: Scene) -> bytes | None:
         axes.axhline(scene.equilibrium[k], color=style.GREY, linewidth=0.8)
         axes.plot(paths.times, paths.states[:, :, k].T, color=style.BLUE, linewidth=1.1, alpha=0.7)
         axes.set_ylabel(style.label(scene.names[k], scene.units[k]))
+        axes.yaxis.set_label_coords(-0.09, 0.5)  # aligned, without measuring every tick for it
         open_sides(axes)
     axes = grid[-1]
     values = np.stack([scene.V(x) for x in paths.states])
@@ -119,12 +122,13 @@ def trajectory_picture(scene: Scene) -> bytes | None:
     axes.plot(paths.times, positive.T, color=style.BLUE, linewidth=1.1, alpha=0.7)
     level_lines(axes, scene)
     axes.set_yscale("log")
+    axes.minorticks_off()
     if scene.c2 is not None:
         axes.set_ylim(scene.c2 * 1e-7, scene.c2 * 4)
     axes.set_ylabel("$V$ along the solution")
-    axes.set_xlabel("time")
+    axes.set_xlabel(style.label("time", scene.time_unit))
     axes.set_xlim(0.0, float(paths.times[-1]))
-    figure.align_ylabels()
+    axes.yaxis.set_label_coords(-0.09, 0.5)
     open_sides(axes)
     grid[0].set_title(
         "Simulated solutions from the edge of the region"

@@ -54,7 +54,7 @@ def line_paving(scene: Scene, leaves: Leaves | None) -> bytes:
     figure = style.new_figure(7.6, 2.6)
     axes = figure.subplots()
     strips: list[str] = []
-    if scene.result.paving is not None:
+    if scene.result.paving is not None and len(scene.result.paving.lower):
         paving = scene.result.paving
         _draw_strip(axes, paving.lower, paving.upper, len(strips), style.SKY, None)
         strips.append(r"inside $\{V \leq c_2\}$")

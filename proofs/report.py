@@ -132,6 +132,9 @@ def _words(name: str, result: StabilityResult) -> tuple[str, str]:
     where = {1: "V and its derivative over the state", 2: "phase portrait"}.get(
         n, "slices through the equilibrium, for pairs of states, with the vector field in them"
     )
+    filled = result.paving is not None and len(result.paving.lower) > 0
+    searched = "every box of the decrease search, coloured by why no point of it breaks the "
+    fill = "Left: boxes on which V ≤ c2 is proved; their volume is the lower bound above. Right: "
     words = {
         "region": (
             f"{system}, closed loop: {where}, and {outcome}",
@@ -139,11 +142,9 @@ def _words(name: str, result: StabilityResult) -> tuple[str, str]:
             "drawn in ordinary floating point; they illustrate the proof and are no part of it.",
         ),
         "paving": (
-            f"{system}: boxes that fill the region, and the boxes of the decrease search coloured "
-            "by the reason that closed them",
-            "Left: boxes on which V ≤ c2 is proved; their volume is the lower bound above. "
-            "Right: every box of the decrease search, coloured by why no point of it breaks the "
-            "condition.",
+            f"{system}: {'boxes that fill the region, and ' if filled else ''}the boxes of the "
+            "decrease search coloured by the reason that closed them",
+            f"{fill if filled else ''}{searched if filled else searched.capitalize()}condition.",
         ),
         "trajectories": (
             f"{system}: states over time, and V falling along the solutions on a logarithmic scale",
