@@ -99,14 +99,18 @@ class Loop:
                 raise TypeError
         except (KeyError, TypeError, InputError):
             raise InputError(f"{path}: run.json is damaged; --force starts anew") from None
+        trained = None
+        if elapsed is not None:
+            try:
+                trained = load_candidate(path / "candidate.json")[0], elapsed
+            except InputError as error:
+                note(f"{error}; it is trained again")
+                del self.lines[-1 if repair.round == 1 else -2 :]  # what _trained told of it
         if not self.quiet:
             for line in self.lines:
                 say(line)
         note(f"resuming {path} at round {repair.round}")
-        if elapsed is None:
-            return repair, None
-        candidate, _ = load_candidate(path / "candidate.json")
-        return repair, (candidate, elapsed)
+        return repair, trained
 
     def _store(self, repair: Repair, train_seconds: float | None) -> None:
         if self.folder is not None:

@@ -260,6 +260,21 @@ def test_an_interrupted_run_goes_on_without_training_again(
         assert (out / "candidate.json").read_bytes() == stored
 
 
+@pytest.mark.parametrize("round_number", [1, 2])
+def test_a_candidate_lost_between_is_trained_again(
+    stableproof: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_number: int
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        stop_at(patch, "containment", round_number)
+        assert stableproof("run", *REPAIRED, "--out", out).code == 130
+    (out / "candidate.json").unlink()
+    resumed = stableproof("run", *REPAIRED, "--out", out)
+    assert resumed.code == 0 and "trained again" in resumed.err
+    whole = stableproof("run", *REPAIRED, "--out", tmp_path / "whole")
+    assert _without_seconds(resumed.out) == _without_seconds(whole.out)
+
+
 def _without_seconds(text: str) -> list[str]:
     """The transcript without timings and paths."""
     lines = [line for line in text.splitlines() if ".json" not in line and ".md" not in line]
