@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -29,10 +29,11 @@ from certify.origin import (
     linearisation,
     shrink_ellipsoid,
 )
+from certify.result import Requested, StabilityResult
 from certify.stability import Ellipsoid, StabilityProblem
-from certify.theorem import Claim, Constants, Theorem, conclude
+from certify.theorem import Claim, Constants, conclude
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
-from certify.volume import Paving, sublevel_paving
+from certify.volume import sublevel_paving
 from systems.differentiate import NotDifferentiableError
 from systems.dynamics import ControlAffineSystem
 from systems.exact import short_fraction
@@ -41,64 +42,14 @@ from systems.threads import single_threaded_blas
 OnProgress = Callable[[str, Progress], None]
 """Told the name of the condition under search and how far it is."""
 
-
-@dataclass(frozen=True)
-class Requested:
-    """Constants the user fixes; what is None is searched for. All positive."""
-
-    c1: Fraction | None = None
-    c2: Fraction | None = None
-    mu: Fraction | None = None
-    epsilon: Fraction | None = None
-    claim: Claim = Claim.ASYMPTOTIC_STABILITY
-
-    def __post_init__(self) -> None:
-        for name in ("c1", "c2", "mu", "epsilon"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} must be positive, not {float(value):g}")
-        if self.c1 is not None and self.c2 is not None and self.c1 >= self.c2:
-            raise ValueError(f"c1 = {float(self.c1):g} must be below c2 = {float(self.c2):g}")
-
-
-@dataclass(frozen=True, eq=False)
-class StabilityResult:
-    """What was found: the verdict on the whole claim, and on every condition by name.
-
-    ``theorem`` is there iff the verdict is Proved. ``searches`` holds the evidence, ``constants``
-    what was asked or found (None where the search did not get that far), ``paving`` an inner paving
-    of {V ≤ c2} with a rigorous lower bound of its volume.
-    """
-
-    problem: StabilityProblem
-    requested: Requested
-    verdict: Verdict
-    theorem: Theorem | None
-    constants: Constants | None
-    ellipsoid: Ellipsoid | None
-    searches: Mapping[str, Search]
-    paving: Paving | None
-    seconds: float
-
-    @property
-    def boxes(self) -> int:
-        return sum(s.boxes for s in self.searches.values())
-
-    @property
-    def counterexample(self) -> Counterexample | None:
-        return self.verdict.counterexample if isinstance(self.verdict, Refuted) else None
-
-
 CORE_SHARE = Fraction(15, 16)
 """The first ellipsoid tried has this share of the largest level that fits into the domain."""
-
 
 CORE_TRIES = 4
 """So many ellipsoids, each with a quarter of the level before, are tried at most."""
 
 CORE_BUDGET = 0.15
 """The share of the remaining time that one of them may take."""
-
 
 LEVEL_BUDGET = 0.25
 """The share of the remaining time for the core's level, and for that of containment."""

@@ -15,7 +15,7 @@ from cli.progress import waiting
 from cli.transcript import row
 
 if TYPE_CHECKING:
-    from certify.prove import StabilityResult
+    from certify.result import StabilityResult
     from certify.verdict import Verdict
     from cli.run_folder import RunFolder
 

@@ -14,7 +14,7 @@ from systems.errors import InputError
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
-    from certify.prove import Requested
+    from certify.result import Requested
     from learners.refine import Learner
     from systems.dynamics import ControlAffineSystem
 
@@ -63,7 +63,7 @@ def load_candidate_for(plant: Plant, path: str) -> Candidate:
 
 def requested(options: Mapping[str, Any]) -> Requested:
     """The constants asked for. Raises InputError where they contradict each other."""
-    from certify.prove import Requested
+    from certify.result import Requested
     from certify.theorem import Claim
 
     claim = Claim(options["claim"].replace("-", " "))

@@ -15,7 +15,7 @@ from systems.errors import InputError
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
-    from certify.prove import Requested
+    from certify.result import Requested
     from cli.inputs import Plant
     from cli.run_folder import RunFolder
     from learners.refine import Attempt, Learner

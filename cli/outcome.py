@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from certify.prove import StabilityResult
+    from certify.result import StabilityResult
     from certify.verdict import Counterexample, Verdict
 
 ORDER = ("equilibrium", "contraction", "core", "containment", "decrease", "defined", "small set")

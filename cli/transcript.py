@@ -12,7 +12,7 @@ from cli.outcome import ORDER, reason_of, word
 if TYPE_CHECKING:
     from certify.branch_and_bound import Search
     from certify.candidate import Candidate
-    from certify.prove import StabilityResult
+    from certify.result import StabilityResult
     from certify.verdict import Verdict
     from systems.box import Box
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from certify.conditions import Condition
 from certify.falsify import violations_at
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.theorem import Claim
 from certify.verdict import Refuted, Unknown, Verdict
 from systems.box import Box

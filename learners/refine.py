@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from certify.budget import Budget, Clock
 from certify.candidate import Candidate
-from certify.prove import OnProgress, Requested, StabilityResult, prove_stability
+from certify.prove import OnProgress, prove_stability
+from certify.result import Requested, StabilityResult
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from learners.counterexamples import Failure, failed_condition, find_failure, with_neighbourhoods
 from learners.repair import LEVEL_CONDITIONS, Repair, next_repair

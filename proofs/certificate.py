@@ -13,7 +13,7 @@ from os import PathLike
 
 from certify.branch_and_bound import Search
 from certify.enclosure.rounding import ULPS
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.theorem import Claim, Theorem
 from certify.verdict import Proved
 from proofs.certificate_reader import (

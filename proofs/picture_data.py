@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from certify.branch_and_bound import Search
 from certify.origin import linearisation
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.verdict import Proved
 from proofs.statement import names_of, one_line
 from systems.evaluate import function

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.verdict import Proved, Refuted, Unknown
 from proofs import report_record as record
 from proofs import report_sections as sections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.theorem import Claim
 from proofs.report_words import approximate, figure, table, table_of, text
 from proofs.statement import names_of, one_line

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from certify.branch_and_bound import Search
-from certify.prove import StabilityResult
+from certify.result import StabilityResult
 from certify.theorem import Claim
 from certify.verdict import Proved, Refuted, Unknown, Verdict
 from proofs.report_words import approximate, seconds, table, text

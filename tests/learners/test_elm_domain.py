@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from certify.candidate import Candidate
-from certify.prove import Requested, prove_stability
+from certify.prove import prove_stability
+from certify.result import Requested
 from certify.verdict import Proved
 from learners import ElmPolicyIteration, lqr
 from learners.elm_reference import reference_policy_iteration

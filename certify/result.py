@@ -1,0 +1,60 @@
+"""What was asked of a proof, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from certify.branch_and_bound import Search
+from certify.stability import Ellipsoid, StabilityProblem
+from certify.theorem import Claim, Constants, Theorem
+from certify.verdict import Counterexample, Refuted, Verdict
+from certify.volume import Paving
+
+
+@dataclass(frozen=True)
+class Requested:
+    """Constants the user fixes; what is None is searched for. All positive."""
+
+    c1: Fraction | None = None
+    c2: Fraction | None = None
+    mu: Fraction | None = None
+    epsilon: Fraction | None = None
+    claim: Claim = Claim.ASYMPTOTIC_STABILITY
+
+    def __post_init__(self) -> None:
+        for name in ("c1", "c2", "mu", "epsilon"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, not {float(value):g}")
+        if self.c1 is not None and self.c2 is not None and self.c1 >= self.c2:
+            raise ValueError(f"c1 = {float(self.c1):g} must be below c2 = {float(self.c2):g}")
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityResult:
+    """What was found: the verdict on the whole claim, and on every condition by name.
+
+    ``theorem`` is there iff the verdict is Proved. ``searches`` holds the evidence, ``constants``
+    what was asked or found (None where the search did not get that far), ``paving`` an inner paving
+    of {V ≤ c2} with a rigorous lower bound of its volume.
+    """
+
+    problem: StabilityProblem
+    requested: Requested
+    verdict: Verdict
+    theorem: Theorem | None
+    constants: Constants | None
+    ellipsoid: Ellipsoid | None
+    searches: Mapping[str, Search]
+    paving: Paving | None
+    seconds: float
+
+    @property
+    def boxes(self) -> int:
+        return sum(s.boxes for s in self.searches.values())
+
+    @property
+    def counterexample(self) -> Counterexample | None:
+        return self.verdict.counterexample if isinstance(self.verdict, Refuted) else None
