@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -53,6 +53,15 @@ class Search:
     boxes: int
     seconds: float
     order: int
+
+    def restated(self, condition: Condition) -> Search:
+        """The same evidence for a weaker condition: what is closed for more is closed for less.
+
+        Raises ValueError where a point could violate the new condition but not the old one.
+        """
+        if not _is_weaker(condition, self.condition):
+            raise ValueError(f"{condition.name}: the evidence is for weaker conditions only")
+        return replace(self, condition=condition)
 
 
 def search(
@@ -106,7 +115,8 @@ def _check_fit(condition: Condition, engine: Engine, frontier: int | None) -> No
 def _is_weaker(new: Condition, old: Condition) -> bool:
     """Whether every point that violates the new condition violates the old one."""
     return (
-        new.tape is old.tape
+        new.tape.instructions is old.tape.instructions
+        and new.tape.outputs == old.tape.outputs
         and new.regions == old.regions
         and len(new.violation) == len(old.violation)
         and all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from certify.branch_and_bound import Progress, Search, reach_of, search
@@ -189,9 +189,7 @@ class _Attempt:
             self._require(self._search("defined", self.problem.defined(c1)))
         epsilon = self._small_set(c1, asked.epsilon)
         searched = self.searches["containment"]
-        self.searches["containment"] = replace(
-            searched, condition=self.problem.containment(c2)
-        )  # shown for a level at least as high, hence for this one
+        self.searches["containment"] = searched.restated(self.problem.containment(c2))
         return Constants(c1, c2, mu, epsilon, self.core, self.c_q)
 
     def _default_c1(self, c2: Fraction) -> Fraction:
@@ -403,9 +401,8 @@ class _Attempt:
 
     def _small_set(self, c1: Fraction, epsilon: Fraction | None) -> Fraction | None:
         if epsilon is not None and self.ball is not None:
-            self.searches["small set"] = replace(
-                self.searches["small set"], condition=self.problem.small_set(c1, epsilon)
-            )  # shown for a level at least as high, hence for this one
+            shown = self.searches["small set"]
+            self.searches["small set"] = shown.restated(self.problem.small_set(c1, epsilon))
             return epsilon
         if epsilon is not None:
             self._require(self._search("small set", self.problem.small_set(c1, epsilon)))
@@ -425,9 +422,7 @@ class _Attempt:
         radius = short_fraction(Fraction(float(squared) ** 0.5), down=False)
         while radius * radius < squared:
             radius = radius * (1 + Fraction(1, 2**40))
-        self.searches["small set"] = replace(
-            found, condition=self.problem.small_set(c1, radius)
-        )  # shown for a radius at most as large, hence for this one
+        self.searches["small set"] = found.restated(self.problem.small_set(c1, radius))
         return radius
 
 

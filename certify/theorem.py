@@ -13,7 +13,8 @@ from enum import Enum
 from fractions import Fraction
 
 from certify.branch_and_bound import Search
-from certify.origin import largest_level_inside
+from certify.conditions import Condition
+from certify.origin import exact_inverse, largest_level_inside
 from certify.stability import Ellipsoid, StabilityProblem, is_positive_definite
 from certify.verdict import Proved
 
@@ -109,18 +110,26 @@ def _require(holds: bool, gap: str) -> None:
         raise ValueError(gap)
 
 
-def _shows(evidence: Mapping[str, Search], name: str, wanted: object) -> None:
+def _shows(evidence: Mapping[str, Search], name: str, wanted: Condition) -> None:
     """The evidence proves exactly the wanted condition: tape, constraints and regions agree."""
-    from certify.conditions import Condition
-
-    assert isinstance(wanted, Condition)
     _require(name in evidence, f"the condition {name!r} was not examined")
     search = evidence[name]
-    _require(isinstance(search.verdict, Proved), f"the condition {name!r} is not proved")
-    shown = search.condition
+    shown = _proved(search, name)
     _require(shown.tape.digest == wanted.tape.digest, f"{name!r} is about another closed loop")
     _require(shown.violation == wanted.violation, f"{name!r} was shown with other constants")
     _require(shown.regions == wanted.regions, f"{name!r} was shown on another region")
+
+
+def _proved(search: Search, name: str) -> Condition:
+    """The condition that a search has proved, with a tree for every region."""
+    verdict = search.verdict
+    if not isinstance(verdict, Proved):
+        raise ValueError(f"the condition {name!r} is not proved")
+    covered = verdict.evidence is not None and verdict.evidence.roots == len(
+        search.condition.regions
+    )
+    _require(covered, f"the condition {name!r} has no evidence for all of its regions")
+    return search.condition
 
 
 def _shows_contraction(
@@ -130,14 +139,11 @@ def _shows_contraction(
     level: Fraction,
 ) -> None:
     """As _shows, on a region that may be any box around the ellipsoid."""
-    from certify.origin import exact_inverse
-
     wanted = problem.contraction(ellipsoid, level)
     name = "contraction"
     _require(name in evidence, f"the condition {name!r} was not examined")
     search = evidence[name]
-    _require(isinstance(search.verdict, Proved), f"the condition {name!r} is not proved")
-    shown = search.condition
+    shown = _proved(search, name)
     _require(shown.tape.digest == wanted.tape.digest, f"{name!r} is about another closed loop")
     _require(shown.violation == wanted.violation, f"{name!r} was shown with other constants")
     inverse = exact_inverse(ellipsoid.matrix)

@@ -247,3 +247,22 @@ def test_contraction_covers_both_sides_of_a_kink() -> None:
         ellipsoid = Ellipsoid(np.eye(1), np.eye(1))
         found = search(problem.contraction(ellipsoid, Fraction(1, 4)), Budget(5.0))
         assert isinstance(found.verdict, Proved) == holds
+
+
+def test_a_verdict_without_a_tree_for_every_region_proves_nothing(
+    result: StabilityResult,
+) -> None:
+    bare = replace(result.searches["decrease"], verdict=Proved())
+    with pytest.raises(ValueError, match="no evidence"):
+        again(result, evidence={**result.searches, "decrease": bare})
+
+
+def test_evidence_is_restated_for_weaker_conditions_only(result: StabilityResult) -> None:
+    assert result.constants is not None
+    c2, shown = result.constants.c2, result.searches["containment"]
+    lower = result.problem.containment(c2 / 2)
+    assert shown.restated(lower).condition is lower
+    with pytest.raises(ValueError, match="weaker"):
+        shown.restated(result.problem.containment(c2 * 2))
+    with pytest.raises(ValueError, match="weaker"):
+        shown.restated(result.problem.decrease(c2 / 4, c2 / 2, result.constants.mu))
