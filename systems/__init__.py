@@ -6,7 +6,7 @@ from systems import zoo
 from systems.box import Box
 from systems.build import system_from_sympy, system_from_text
 from systems.differentiate import gradient, jacobian
-from systems.dynamics import ClosedLoop, ControlAffineSystem, linear_control
+from systems.dynamics import ClosedLoop, ControlAffineSystem, UnsafeSet, linear_control
 from systems.errors import InputError
 from systems.exact import ExactArray, exact
 from systems.expression import Expression, Op, substitute, variable
@@ -27,6 +27,7 @@ __all__ = [
     "Op",
     "Simulation",
     "Tape",
+    "UnsafeSet",
     "compile_tape",
     "exact",
     "from_sympy",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,21 @@ from systems.expression import Expression, Op
 from systems.limits import lies_within
 
 Matrix = tuple[tuple[Fraction, ...], ...]
+Time = Literal["continuous", "discrete"]
+
+
+@dataclass(frozen=True, eq=False)
+class UnsafeSet:
+    """{x in the domain : every one of ``constraints``, scalar expressions of x, is ≥ 0}."""
+
+    name: str
+    constraints: tuple[Expression, ...]
+
+    def __post_init__(self) -> None:
+        if not self.constraints:
+            raise ValueError(f"the unsafe set {self.name} needs at least one constraint")
+        if any(c.size != 1 for c in self.constraints):
+            raise ValueError(f"the unsafe set {self.name} needs scalar constraints")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +43,14 @@ class ControlAffineSystem:
     f(x*) + g(x*) u* = 0. ``state_cost`` is Q, a scalar expression of x; ``input_cost`` is R,
     symmetric and positive definite, (m, m). ``input_limits`` bounds u where the actuator does.
     A system with m = 0 is uncontrolled.
+
+    In discrete ``time``, x⁺ = f(x) + g(x) u, and an equilibrium has f(x*) + g(x*) u* = x*.
+
+    ``disturbance`` is the variable w of size p; f and g may depend on it, nothing else may. All
+    that is known of w(t) is that it stays in the box W, ``disturbance_range``. A disturbed system
+    has its equilibrium at least where w is the centre of W. ``unsafe`` holds the sets to avoid.
+
+    Raises ValueError where these do not fit together.
     """
 
     name: str
@@ -46,6 +70,12 @@ class ControlAffineSystem:
     description: str = ""
     parameters: dict[str, Fraction] = field(default_factory=dict)
     parameter_units: dict[str, str] = field(default_factory=dict)
+    time: Time = "continuous"
+    disturbance: Expression | None = None
+    disturbance_range: Box | None = None
+    disturbance_names: tuple[str, ...] = ()
+    disturbance_units: tuple[str, ...] = ()
+    unsafe: tuple[UnsafeSet, ...] = ()
 
     def __post_init__(self) -> None:
         n, m = self.state.size, len(self.input_columns)
@@ -67,9 +97,41 @@ class ControlAffineSystem:
             ("input_names", self.input_names, m),
             ("state_units", self.state_units, n),
             ("input_units", self.input_units, m),
+            ("disturbance_names", self.disturbance_names, self.disturbance_dimension),
+            ("disturbance_units", self.disturbance_units, self.disturbance_dimension),
         ):
             if given and len(given) != wanted:
                 raise ValueError(f"{self.name}: {wanted} {what} wanted, {len(given)} given")
+        if self.time not in ("continuous", "discrete"):
+            raise ValueError(f"{self.name}: time is continuous or discrete, not {self.time!r}")
+        self._check_disturbance()
+        self._check_variables()
+
+    def _check_disturbance(self) -> None:
+        w, box = self.disturbance, self.disturbance_range
+        if w is None and box is None:
+            return
+        if w is None or box is None:
+            raise ValueError(f"{self.name}: give the disturbance and its range, or neither")
+        if w.op is not Op.VARIABLE or w is self.state or w.name == self.state.name:
+            raise ValueError(f"{self.name}: the disturbance must be a variable of its own name")
+        if box.dimension != w.size:
+            raise ValueError(f"{self.name}: the disturbance range needs {w.size} entries")
+
+    def _check_variables(self) -> None:
+        """Nothing may depend on what it is not a function of."""
+        names = [s.name for s in self.unsafe]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: two unsafe sets have the same name")
+        constraints = [c for s in self.unsafe for c in s.constraints]
+        for what, expressions, known in (
+            ("the dynamics depend", [self.drift, *self.input_columns], self.variables),
+            ("the state cost depends", [self.state_cost], (self.state,)),
+            ("an unsafe set depends", constraints, (self.state,)),
+        ):
+            for node in ex.topological(expressions):
+                if node.op is Op.VARIABLE and not any(node is v for v in known):
+                    raise ValueError(f"{self.name}: {what} on the variable {node.name!r}")
 
     @property
     def state_dimension(self) -> int:
@@ -79,8 +141,35 @@ class ControlAffineSystem:
     def input_dimension(self) -> int:
         return len(self.input_columns)
 
+    @property
+    def disturbance_dimension(self) -> int:
+        return 0 if self.disturbance is None else self.disturbance.size
+
+    @property
+    def variables(self) -> tuple[Expression, ...]:
+        """The state and, where there is one, the disturbance: all that F depends on."""
+        return (self.state,) if self.disturbance is None else (self.state, self.disturbance)
+
+    def nominal(self) -> ControlAffineSystem:
+        """The system with the disturbance held at the centre of its range; itself without one."""
+        if self.disturbance is None or self.disturbance_range is None:
+            return self
+        centre = {self.disturbance: ex.constant(list(self.disturbance_range.centre))}
+        return replace(
+            self,
+            drift=ex.substitute(self.drift, centre),
+            input_columns=tuple(ex.substitute(c, centre) for c in self.input_columns),
+            disturbance=None,
+            disturbance_range=None,
+            disturbance_names=(),
+            disturbance_units=(),
+        )
+
     def vector_field(self, control: Expression | None) -> Expression:
-        """f(x) + g(x) u with the expression ``control`` of size m for u (None where m = 0)."""
+        """f(x) + g(x) u with the expression ``control`` of size m for u (None where m = 0).
+
+        In discrete time this is not a rate but the next state.
+        """
         if not self.input_columns:
             return self.drift
         if control is None or control.size != self.input_dimension:
@@ -113,7 +202,10 @@ class ControlAffineSystem:
 
 @dataclass(frozen=True, eq=False)
 class ClosedLoop:
-    """ẋ = F(x) = f(x) + g(x) k(x): one expression ``field`` of the variable ``state``."""
+    """ẋ = F(x) = f(x) + g(x) k(x), or x⁺ = F(x) in discrete time.
+
+    ``field`` is F as one expression of the system's ``variables``, the state and any disturbance.
+    """
 
     system: ControlAffineSystem
     control: Expression | None
