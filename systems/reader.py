@@ -7,10 +7,7 @@ line with the file, the line, and what would be right.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +17,13 @@ from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.file_lines import Lines
 from systems.formulas import did_you_mean
+from systems.toml_file import read_toml
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
     from systems.file_shape import SystemFile
-
-MAX_BYTES = 1_000_000
-"""A system file is written by hand; a larger one is something else."""
 
 _SUFFIX = "_dot"
 
@@ -39,9 +34,9 @@ def read_system(path: str | PathLike[str]) -> ControlAffineSystem:
     Raises InputError, one line: file, line, what is wrong, what would be right.
     """
     file = Path(path)
-    text = _text(file)
+    tables, text = read_toml(file, "system file")
     lines = Lines(text)
-    shape = _shape(_tables(file, text), _Places(file, lines))
+    shape = _shape(tables, _Places(file, lines))
     return build_system(_description(shape, _Places(file, lines)), _Places(file, lines))
 
 
@@ -62,72 +57,6 @@ class _Places:
         line = self._lines.find(*path)
         place = f"{self._file}:{line}" if line else f"{self._file}"
         return f"{place}: [{path[0]}] {' '.join(path[1:])}".rstrip() if path else place
-
-
-def _text(file: Path) -> str:
-    try:
-        if file.is_dir():
-            raise InputError(f"{file} is a directory; give a system file (TOML)")
-        if file.stat().st_size > MAX_BYTES:
-            raise InputError(f"{file} is larger than {MAX_BYTES:,} bytes and no system file")
-        return file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{file}: there is no such file") from None
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{file} cannot be read: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _tables(file: Path, text: str) -> dict[str, object]:
-    try:
-        # Numbers stay as written: 0.15 is 3/20.
-        return tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        place = re.search(r" \(at line (\d+), column (\d+)\)", message)
-        what = message[: place.start()] if place else message.replace(" (at end of document)", "")
-        last = text.count("\n") + 1
-        number = place[1] if place else last
-        column = f", column {place[2]}" if place else ", at the end"
-        if twice := _given_twice(text, int(number), what):
-            raise InputError(f"{file}:{number}: {twice}") from None
-        raise InputError(
-            f"{file}:{number}{column}: not valid TOML: {what}; texts need quotation marks, and "
-            "every key stands once"
-        ) from None
-    except RecursionError:
-        raise InputError(f"{file}: nested too deeply for a system file") from None
-    except (ValueError, ArithmeticError):
-        raise InputError(f"{file}: contains a number with too many digits") from None
-
-
-def _given_twice(text: str, number: int, what: str) -> str:
-    """Which key or table stands twice, and where first; empty where that is not the trouble."""
-    if declared := re.match(r"Cannot declare \((.*)\) twice", what):
-        path = tuple(re.findall(r"'([^']*)'", declared[1]))
-        name = f"the table [{'.'.join(path)}]"
-        first = Lines(text).find(*path)
-    elif what.startswith("Cannot overwrite a value"):
-        before = text.splitlines()[:number]
-        table = next((m for line in reversed(before) if (m := _TABLE.match(line))), None)
-        key = before[-1].split("=")[0].strip() if before else ""
-        name = f"the key {key!r}"
-        first = Lines(text).find(*([table[1].strip()] if table else []), key)
-    else:
-        return ""
-    place = f", first in line {first}" if first is not None and first < number else ""
-    return f"{name} stands twice{place}; keep one of them"
-
-
-_TABLE = re.compile(r"\s*\[([^\[\]]+)\]")
 
 
 def _shape(tables: Mapping[str, object], places: _Places) -> SystemFile:
