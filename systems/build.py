@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from systems.checks import Where
 from systems.description import Cost, Description, build_system
-from systems.dynamics import ControlAffineSystem
+from systems.dynamics import ControlAffineSystem, Time
 from systems.errors import InputError
 from systems.values import Value
 
@@ -30,18 +30,25 @@ def system_from_text(
     equilibrium: Mapping[str, Value] | None = None,
     input_limits: Mapping[str, Sequence[Value]] | None = None,
     description: str = "",
+    time: Time = "continuous",
+    disturbances: Sequence[str] | Mapping[str, str] = (),
+    disturbance_range: Mapping[str, Sequence[Value]] | Sequence[Sequence[Value]] = (),
+    unsafe: Mapping[str, str | Sequence[str]] | None = None,
 ) -> ControlAffineSystem:
     """A system ẋ = f(x) + g(x) u from equations as text, for example
-    ``{"theta": "omega", "omega": "g/l*sin(theta) + u"}``.
+    ``{"theta": "omega", "omega": "g/l*sin(theta) + u"}``; in discrete ``time`` these give x⁺.
 
     ``states`` and ``inputs`` are names, or names with units. ``domain`` holds [lower, upper] for
     each state. Q is text, a number (times the identity), a diagonal or a matrix, and so is R (but
     for text). ``equilibrium`` maps states and inputs to their values, 0 where left out.
+    ``disturbances`` are names like the states, with [lower, upper] for each in
+    ``disturbance_range``. ``unsafe`` maps a set to its comparisons, such as ``"theta >= 1"``, all
+    of which hold in it.
     A float is the binary number that it holds; write "0.15" for 3/20.
 
     Raises InputError where something does not fit, with one line that says what and where.
     """
-    named = _units(states)
+    named, acting = _units(states), _units(disturbances)
     described = Description(
         name=name,
         states=named,
@@ -54,6 +61,10 @@ def system_from_text(
         equilibrium=equilibrium or {},
         input_limits=input_limits or {},
         description=description,
+        time=time,
+        disturbances=acting,
+        disturbance_range=_by_name(acting, disturbance_range, f"{name}: disturbance_range"),
+        unsafe=unsafe or {},
     )
     return build_system(described, _python_place(name))
 
@@ -71,18 +82,25 @@ def system_from_sympy(
     equilibrium: Mapping[sympy.Expr, Value] | None = None,
     input_limits: Sequence[Sequence[Value]] | None = None,
     description: str = "",
+    time: Time = "continuous",
+    disturbances: Sequence[sympy.Expr] = (),
+    disturbance_range: Sequence[Sequence[Value]] = (),
+    unsafe: Mapping[str, str | Sequence[str]] | None = None,
 ) -> ControlAffineSystem:
-    """A system from sympy: ``dynamics`` are the right-hand sides of ẋ, in the order of ``states``.
+    """A system from sympy: ``dynamics`` are the right-hand sides of ẋ, in the order of ``states``
+    (of x⁺ in discrete ``time``).
 
-    States and inputs are symbols (or applied functions, as ``dynamicsymbols`` makes them).
-    Everything else is as in :func:`system_from_text`; Q may be a sympy expression.
+    States, inputs and disturbances are symbols (or applied functions, as ``dynamicsymbols`` makes
+    them). Everything else is as in :func:`system_from_text`; Q may be a sympy expression.
     """
     given = parameters or {}
-    symbols = {_symbol_name(s): s for s in (*states, *inputs, *given)}
-    if len(symbols) != len(states) + len(inputs) + len(given):
+    every = (*states, *inputs, *disturbances, *given)
+    symbols = {_symbol_name(s): s for s in every}
+    if len(symbols) != len(every):
         raise InputError(f"{name}: two of the symbols have the same name")
     named = {_symbol_name(s): "" for s in states}
     acting = {_symbol_name(s): "" for s in inputs}
+    disturbing = {_symbol_name(s): "" for s in disturbances}
     limits = _by_name(acting, input_limits, f"{name}: input_limits") if input_limits else {}
     described = Description(
         name=name,
@@ -96,6 +114,10 @@ def system_from_sympy(
         equilibrium={_symbol_name(s): v for s, v in (equilibrium or {}).items()},
         input_limits=limits,
         description=description,
+        time=time,
+        disturbances=disturbing,
+        disturbance_range=_by_name(disturbing, disturbance_range, f"{name}: disturbance_range"),
+        unsafe=unsafe or {},
         symbols=symbols,
     )
     return build_system(described, _python_place(name))

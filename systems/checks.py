@@ -30,36 +30,75 @@ Where = Callable[[str, str], str]
 
 
 def equilibrium_values(system: ControlAffineSystem) -> list[Fraction | arb]:
-    """f(x*) + g(x*) u*, entry by entry: rationals where they fold, else balls."""
+    """f(x*) + g(x*) u*, entry by entry: rationals where they fold, else balls.
+
+    In discrete time, f(x*) + g(x*) u* − x*. Disturbances are at the centre of their ranges.
+    """
+    return [rational_or_ball(entry) for entry in _change_at_equilibrium(system.nominal())]
+
+
+def rests_under_disturbances(system: ControlAffineSystem) -> bool:
+    """Whether x* is seen to stay an equilibrium under u* for every w, as in w*x at x* = 0.
+
+    False may also mean that this is not seen; then practical stability can be claimed.
+    """
+    try:
+        values = [ex.rational_values(entry) for entry in _change_at_equilibrium(system)]
+    except (ZeroDivisionError, ValueError):
+        return False
+    return all(v is not None and not any(v) for v in values)
+
+
+def _change_at_equilibrium(system: ControlAffineSystem) -> list[Expression]:
+    """What should vanish for x* to be an equilibrium: scalars of w, or constants."""
     there = {system.state: ex.constant(list(system.equilibrium))}
-    values: list[Fraction | arb] = []
+    entries = []
     for i in range(system.state_dimension):
         entry = ex.substitute(system.drift[i], there)
         for column, u in zip(system.input_columns, system.equilibrium_input, strict=True):
             if u:
                 entry = entry + u * ex.substitute(column[i], there)
-        values.append(rational_or_ball(entry))
-    return values
+        if system.time == "discrete":
+            entry = entry - system.equilibrium[i]
+        entries.append(entry)
+    return entries
 
 
 def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
-    """Raises InputError, with the values of f(x*, u*), unless they vanish."""
-    _check_defined(system, where)
+    """Raises InputError, with the values of f(x*, u*), unless x* is an equilibrium under u*.
+
+    Disturbances are at the centre of their ranges: an additive one moves the state away from x*,
+    and then practical stability is what can be claimed.
+    """
+    at = f"x* = {_vector(system.equilibrium)}"
     try:
-        values = equilibrium_values(system)
+        nominal = system.nominal()
+    except (ZeroDivisionError, ValueError):
+        raise InputError(
+            f"{where('disturbance_range', '')}: the dynamics are not defined where the "
+            "disturbances are at the centre of their ranges (a division by zero)"
+        ) from None
+    _check_defined(nominal, where)
+    try:
+        values = equilibrium_values(nominal)
     except (ZeroDivisionError, ValueError):
         raise InputError(
             f"{where('equilibrium', '')}: the dynamics are not defined at the equilibrium "
-            f"x* = {_vector(system.equilibrium)} (a division by zero)"
+            f"{at} (a division by zero)"
         ) from None
     if all(is_zero_or_tiny(v) for v in values):
         return
-    at = f"x* = {_vector(system.equilibrium)}"
     if system.input_dimension:
         at += f", u* = {_vector(system.equilibrium_input)}"
+    if system.disturbance_range is not None:
+        at += f", disturbances {_vector(system.disturbance_range.centre)}"
+    change, wanted = "f(x*, u*)", "0"
+    if system.time == "discrete":
+        change, wanted = "f(x*, u*) - x*", "x*"
     raise InputError(
-        f"{where('equilibrium', '')}: not an equilibrium: f(x*, u*) = "
-        f"({', '.join(shown(v) for v in values)}) at {at}; choose x* and u* with f(x*, u*) = 0"
+        f"{where('equilibrium', '')}: not an equilibrium: {change} = "
+        f"({', '.join(shown(v) for v in values)}) at {at}; choose x* and u* with "
+        f"f(x*, u*) = {wanted}"
     )
 
 

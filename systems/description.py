@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -14,11 +14,12 @@ from systems import expression as ex
 from systems.affine_split import split_affine
 from systems.box import Box
 from systems.checks import Where, check_equilibrium, check_input_cost, check_state_cost
-from systems.dynamics import ControlAffineSystem, Matrix
+from systems.dynamics import ControlAffineSystem, Matrix, Time, UnsafeSet
 from systems.errors import InputError
 from systems.expression import Expression
 from systems.formulas import RESERVED, did_you_mean
 from systems.quadratic import diagonal, is_symmetric, quadratic_form
+from systems.unsafe_sets import check_unsafe, unsafe_set
 from systems.values import Value, formula, rational
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ Cost = object
 class Description:
     """A system as written, before anything is understood.
 
-    ``states`` and ``inputs`` map names to units; ``equations`` maps each state to ẋ's right-hand
-    side in x and u. ``equilibrium`` is 0 where it is silent. ``symbols`` names sympy's symbols.
+    ``states``, ``inputs`` and ``disturbances`` map names to units; ``equations`` maps each state to
+    the right-hand side of ẋ, or of x⁺ in discrete time, in x, u and w. ``equilibrium`` is 0 where
+    it is silent. ``unsafe`` maps each set to its comparisons. ``symbols`` names sympy's symbols.
     """
 
     name: str
@@ -51,6 +53,10 @@ class Description:
     equilibrium: Mapping[str, Value] = field(default_factory=dict)
     input_limits: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     description: str = ""
+    time: Time = "continuous"
+    disturbances: Mapping[str, str] = field(default_factory=dict)
+    disturbance_range: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    unsafe: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     symbols: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
 
@@ -63,11 +69,20 @@ def build_system(described: Description, where: Where) -> ControlAffineSystem:
 
 
 def check_names(
-    states: Iterable[str], inputs: Iterable[str], parameters: Iterable[str], where: Where
+    states: Iterable[str],
+    inputs: Iterable[str],
+    disturbances: Iterable[str],
+    parameters: Iterable[str],
+    where: Where,
 ) -> None:
     """Raises InputError for a name that is none, is reserved, or is given twice."""
     seen: dict[str, str] = {}
-    tables = {"states": list(states), "inputs": list(inputs), "parameters": list(parameters)}
+    tables = {
+        "states": list(states),
+        "inputs": list(inputs),
+        "disturbances": list(disturbances),
+        "parameters": list(parameters),
+    }
     if not tables["states"]:
         raise InputError(f"{where('states', '')}: a system needs at least one state")
     for table, names in tables.items():
@@ -94,7 +109,9 @@ class _Builder:
     def __init__(self, described: Description, where: Where) -> None:
         self._described = described
         self._where = where
-        check_names(described.states, described.inputs, described.parameters, where)
+        check_names(
+            described.states, described.inputs, described.disturbances, described.parameters, where
+        )
         self._constants: dict[str, Expression] = {}
         for key, value in described.parameters.items():
             place = where("parameters", key)
@@ -102,20 +119,27 @@ class _Builder:
             self._constants[key] = formula(value, self._constants, place)
         self._state = ex.variable("x", len(described.states))
         self._input = ex.variable("u", len(described.inputs)) if described.inputs else None
+        disturbed = bool(described.disturbances)
+        self._disturbance = ex.variable("w", len(described.disturbances)) if disturbed else None
         self._names = dict(self._constants)
         self._names.update((s, self._state[i]) for i, s in enumerate(described.states))
         if self._input is not None:
             self._names.update((s, self._input[j]) for j, s in enumerate(described.inputs))
+        if self._disturbance is not None:
+            w = self._disturbance
+            self._names.update((s, w[i]) for i, s in enumerate(described.disturbances))
 
     def system(self) -> ControlAffineSystem:
         told, where = self._described, self._where
         at = self._equilibrium()
         x_star, u_star = at[: len(told.states)], at[len(told.states) :]
         drift, columns = self._dynamics()
-        domain = self._intervals("domain", told.states, told.domain, x_star)
+        domain = self._intervals("domain", "state", told.states, told.domain, x_star)
         limits = None
         if told.input_limits:
-            limits = self._intervals("input_limits", told.inputs, told.input_limits, u_star)
+            limits = self._intervals(
+                "input_limits", "input", told.inputs, told.input_limits, u_star
+            )
         system = ControlAffineSystem(
             name=told.name,
             state=self._state,
@@ -134,10 +158,17 @@ class _Builder:
             description=told.description,
             parameters=self._rational_parameters(),
             parameter_units={k: v for k, v in told.parameter_units.items() if v},
+            time=told.time,
+            disturbance=self._disturbance,
+            disturbance_range=self._disturbance_range(),
+            disturbance_names=tuple(told.disturbances),
+            disturbance_units=tuple(told.disturbances.values()),
+            unsafe=self._unsafe(),
         )
         check_equilibrium(system, where)
         check_input_cost(system, where)
         check_state_cost(system, where)
+        check_unsafe(system, where)
         return system
 
     def _rational_parameters(self) -> dict[str, Fraction]:
@@ -163,7 +194,7 @@ class _Builder:
             if state not in told.equations:
                 raise InputError(
                     f"{where('dynamics', '')}: no equation for the state {state!r}; "
-                    f'add {state}_dot = "…"'
+                    f'add {state}_{"next" if told.time == "discrete" else "dot"} = "…"'
                 )
             whole = formula(told.equations[state], self._names, place, told.symbols)
             try:
@@ -178,14 +209,15 @@ class _Builder:
     def _intervals(
         self,
         table: str,
-        names: Iterable[str],
+        kind: str,
+        names: Collection[str],
         intervals: Mapping[str, Sequence[Value]],
-        inside: Sequence[Fraction],
+        inside: Sequence[Fraction] | None = None,
     ) -> Box:
-        kind = "state" if table == "domain" else "input"
         self._refuse_unknown(table, intervals, names, kind)
         pairs = []
-        for name, point in zip(names, inside, strict=True):
+        points: Sequence[Fraction | None] = [None] * len(names) if inside is None else inside
+        for name, point in zip(names, points, strict=True):
             place = self._where(table, name)
             if name not in intervals:
                 raise InputError(
@@ -201,13 +233,28 @@ class _Builder:
                     f"{place}: [{float(low):g}, {float(high):g}] is empty; the lower end comes "
                     "first and is smaller"
                 )
-            if not low < point < high:
+            if point is not None and not low < point < high:
                 raise InputError(
                     f"{place}: the equilibrium {float(point):g} is not inside "
                     f"[{float(low):g}, {float(high):g}]; widen the interval or move the equilibrium"
                 )
             pairs.append((low, high))
         return Box.of(pairs)
+
+    def _disturbance_range(self) -> Box | None:
+        told = self._described
+        if not told.disturbances and not told.disturbance_range:
+            return None
+        return self._intervals(
+            "disturbance_range", "disturbance", told.disturbances, told.disturbance_range
+        )
+
+    def _unsafe(self) -> tuple[UnsafeSet, ...]:
+        told, where = self._described, self._where
+        names = {k: v for k, v in self._names.items() if k in told.states or k in self._constants}
+        return tuple(
+            unsafe_set(name, comparisons, names, where) for name, comparisons in told.unsafe.items()
+        )
 
     def _state_cost(self, x_star: tuple[Fraction, ...]) -> Expression:
         told, place = self._described, self._where("cost", "Q")
@@ -217,7 +264,8 @@ class _Builder:
             if not is_symmetric(matrix):
                 raise InputError(f"{place}: Q is not symmetric; make Q[i][j] equal to Q[j][i]")
             return quadratic_form(matrix, self._state, x_star)
-        names = {k: v for k, v in self._names.items() if k not in told.inputs}
+        others = {*told.inputs, *told.disturbances}
+        names = {k: v for k, v in self._names.items() if k not in others}
         return formula(cost, names, place, told.symbols)
 
     def _matrix(self, key: str, cost: Cost, size: int) -> Matrix:

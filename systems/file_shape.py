@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -80,6 +80,21 @@ def _parameter(value: object) -> object:
     raise ValueError('give a number, or { value = 0.15, unit = "kg" }')
 
 
+def _time(value: object) -> object:
+    if value not in ("continuous", "discrete"):
+        raise ValueError('give "continuous" or "discrete"')
+    return value
+
+
+def _comparisons(value: object) -> object:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(v, str) for v in texts):
+        raise ValueError(
+            'give comparisons as text, ["x1 >= 1.5", "x2 <= 0"], all of which hold in the set'
+        )
+    return texts
+
+
 def _cost(value: object) -> object:
     rows = value if isinstance(value, list) else [value]
     entries = [v for row in rows for v in (row if isinstance(row, list) else [row])]
@@ -112,6 +127,7 @@ class SystemTable(_Table):
 
     name: Annotated[str, _checked(_text)]
     description: Annotated[str, _checked(_text)] = ""
+    time: Annotated[Literal["continuous", "discrete"], _checked(_time)] = "continuous"
 
 
 class CostTable(_Table):
@@ -127,12 +143,15 @@ class SystemFile(_Table):
     system: SystemTable
     states: Annotated[dict[str, str], _checked(_names)]
     inputs: Annotated[dict[str, str], _checked(_names)] = {}
+    disturbances: Annotated[dict[str, str], _checked(_names)] = {}
     parameters: dict[str, Annotated[Parameter, _checked(_parameter)]] = {}
     dynamics: dict[str, Annotated[str, _checked(_equation)]]
     domain: dict[str, Annotated[list[Any], _checked(_interval)]]
     equilibrium: dict[str, Annotated[Any, _checked(_value)]] = {}
     cost: CostTable
     input_limits: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
+    disturbance_range: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
+    unsafe: dict[str, Annotated[list[str], _checked(_comparisons)]] = {}
 
 
 EXAMPLES = {

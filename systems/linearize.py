@@ -1,4 +1,7 @@
-"""The linearisation at the equilibrium: ẋ ≈ A (x - x*) + B (u - u*)."""
+"""The linearisation at the equilibrium: ẋ ≈ A (x - x*) + B (u - u*).
+
+In discrete time, x⁺ - x* is that. Disturbances are at the centre of their ranges.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ def linearize(system: ControlAffineSystem) -> tuple[Array, Array]:
     Differentiated exactly and evaluated rigorously: every entry is the nearest float, up to the
     last bit. Raises InputError where the dynamics are not differentiable at the equilibrium.
     """
+    system = system.nominal()
     n, m = system.state_dimension, system.input_dimension
     there = {system.state: ex.constant(list(system.equilibrium))}
     frozen_input = ex.constant(list(system.equilibrium_input)) if m else None

@@ -37,15 +37,66 @@ def parse_expression(text: str, names: Mapping[str, Expression], *, where: str) 
 
     Raises InputError, one line that begins with ``where`` and tells the column.
     """
+    return _parse(text, where, lambda flat: _formula(flat, names))
+
+
+def parse_comparison(text: str, names: Mapping[str, Expression], *, where: str) -> Expression:
+    """The scalar expression h such that ``text``, one comparison by >= or <=, says h ≥ 0.
+
+    Both sides are formulas as :func:`parse_expression` takes them, which also tells the errors.
+    """
+    return _parse(text, where, lambda flat: _comparison(flat, names))
+
+
+def _parse(text: str, where: str, build: Callable[[str], Expression]) -> Expression:
     flat = text.replace("\r", " ").replace("\n", " ").replace("\t", " ")
     stripped = flat.strip()
     indent = len(flat) - len(flat.lstrip())
     try:
-        tree = _syntax_tree(stripped)
-        return _Walk(stripped, names).build(tree)
+        return build(stripped)
     except _FormulaError as fault:
         place = _position(text, fault.column + indent)
         raise InputError(f"{where}, {place}: {fault.message}") from None
+
+
+def _formula(text: str, names: Mapping[str, Expression]) -> Expression:
+    tree = _syntax_tree(text)
+    return _Walk(text, names).build(tree)
+
+
+def _comparison(text: str, names: Mapping[str, Expression]) -> Expression:
+    for mark in ("≥", "≤"):
+        if mark in text:
+            plain = ">=" if mark == "≥" else "<="
+            raise _FormulaError(text.index(mark), f"write {plain} for {mark}")
+    if wrong := _ASSIGNED.search(text):
+        raise _FormulaError(wrong.start(), "write >= or <=, as in x1 >= 3/2")
+    tree, walk = _syntax_tree(text), _Walk(text, names)
+    if isinstance(tree, ast.BoolOp):
+        raise walk.fault(tree.values[1], _ONE_EACH)
+    if not isinstance(tree, ast.Compare):
+        raise _FormulaError(0, "a comparison is wanted, such as x1 >= 3/2")
+    if len(tree.ops) > 1:
+        raise walk.fault(tree.comparators[0], _ONE_EACH)
+    match tree.ops[0]:
+        case ast.Gt() | ast.Lt():
+            raise walk.fault(tree.left, "write >= or <=; the boundary belongs to the set")
+        case ast.GtE() | ast.LtE():
+            sides = [walk.build(tree.left), walk.build(tree.comparators[0])]
+        case _:
+            raise walk.fault(tree.left, "only >= and <= compare here")
+    small, large = sides if isinstance(tree.ops[0], ast.LtE) else reversed(sides)
+    try:
+        return bounded(lambda: large - small)
+    except InputError as error:
+        raise walk.fault(tree, str(error)) from None
+
+
+_ONE_EACH = "write each comparison as a text of its own"
+
+
+_ASSIGNED = re.compile(r"(?<![<>=!])=(?!=)|=[<>]")
+"""A lone =, or => and =<, which are no comparisons."""
 
 
 def _position(text: str, index: int) -> str:
@@ -121,7 +172,7 @@ def _syntax_hint(text: str, error: SyntaxError) -> str:
     message = str(error.msg or "invalid syntax")
     if "decimal literal" in message:
         return "a number runs into a name; write 2*x, not 2x"
-    if "=" in text:
+    if "=" in text.replace(">=", "").replace("<=", ""):
         return "'=' has no place in a formula; give only the right-hand side"
     if "nested" in message:
         return "the formula is nested too deeply; split it up"
@@ -163,27 +214,27 @@ class _Walk:
                 return [node.left, node.right]
             case ast.BinOp():
                 hint = _OPERATOR_HINTS.get(type(node.op), "only + - * / ** are operators here")
-                raise self._fault(node.left, hint, at_end=True)
+                raise self.fault(node.left, hint, at_end=True)
             case ast.Call():
                 return self._arguments(node)
         hint = _NODE_HINTS.get(type(node), "only numbers, names, + - * / ** and functions are")
-        raise self._fault(node, hint)
+        raise self.fault(node, hint)
 
     def _arguments(self, node: ast.Call) -> list[ast.expr]:
         if isinstance(node.func, ast.Attribute):
-            raise self._fault(node.func, f"write {node.func.attr}(…), without anything before it")
+            raise self.fault(node.func, f"write {node.func.attr}(…), without anything before it")
         if not isinstance(node.func, ast.Name):
-            raise self._fault(node, "only named functions can be called; to multiply, write *")
+            raise self.fault(node, "only named functions can be called; to multiply, write *")
         name = node.func.id
         function = FUNCTIONS.get(name)
         if function is None:
             if name in self._names or name == "pi":
                 hint = f"{name!r} is a quantity, not a function; to multiply, write {name}*(…)"
-                raise self._fault(node, hint)
-            raise self._fault(node, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+                raise self.fault(node, hint)
+            raise self.fault(node, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
         starred = any(isinstance(a, ast.Starred) for a in node.args)
         if node.keywords or starred or not function.takes(len(node.args)):
-            raise self._fault(node, f"{name} is used as {function.usage}")
+            raise self.fault(node, f"{name} is used as {function.usage}")
         return node.args
 
     def _combine(self, node: ast.expr, operands: list[Expression]) -> Expression:
@@ -203,18 +254,18 @@ class _Walk:
                 case ast.Call(func=ast.Name(id=name)):
                     return bounded(lambda: FUNCTIONS[name].build(*operands))
         except InputError as error:
-            raise self._fault(node, str(error)) from None
-        raise self._fault(node, "not allowed here")
+            raise self.fault(node, str(error)) from None
+        raise self.fault(node, "not allowed here")
 
     def _number(self, node: ast.Constant) -> Expression:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._fault(node, f"{value!r} is not a real number")
+            raise self.fault(node, f"{value!r} is not a real number")
         source = self._bytes[node.col_offset : node.end_col_offset].decode()
         if isinstance(value, int) and not source[:2].lower().startswith(("0x", "0b", "0o")):
             return ex.constant(number_from_text(source))
         if isinstance(value, int):
-            raise self._fault(node, f"write the number {source[:12]} in decimals")
+            raise self.fault(node, f"write the number {source[:12]} in decimals")
         return ex.constant(number_from_text(source))
 
     def _name(self, node: ast.Name) -> Expression:
@@ -224,18 +275,18 @@ class _Walk:
             return ex.pi()
         if node.id in FUNCTIONS:
             hint = f"{node.id} is a function and is used as {FUNCTIONS[node.id].usage}"
-            raise self._fault(node, hint)
+            raise self.fault(node, hint)
         hint = did_you_mean(node.id, self._names, also=RESERVED)
-        raise self._fault(node, f"unknown name {node.id!r}{hint}")
+        raise self.fault(node, f"unknown name {node.id!r}{hint}")
 
     def _power(self, node: ast.BinOp, base: Expression, exponent: Expression) -> Expression:
         value = constant_value(exponent)
         if value is None:
             hint = "the exponent must be a number; for a varying power write exp(b*log(a))"
-            raise self._fault(node.right, hint)
+            raise self.fault(node.right, hint)
         return raise_to(base, value)
 
-    def _fault(self, node: ast.expr, message: str, *, at_end: bool = False) -> _FormulaError:
+    def fault(self, node: ast.expr, message: str, *, at_end: bool = False) -> _FormulaError:
         offset = node.end_col_offset if at_end else node.col_offset
         column = len(self._bytes[: offset or 0].decode(errors="ignore"))
         return _FormulaError(column, message)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from systems.description import Description, build_system, check_names
-from systems.dynamics import ControlAffineSystem
+from systems.dynamics import ControlAffineSystem, Time
 from systems.errors import InputError
 from systems.file_lines import Lines
 from systems.formulas import did_you_mean
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from systems.file_shape import SystemFile
 
-_SUFFIX = "_dot"
+_SUFFIXES: dict[Time, str] = {"continuous": "_dot", "discrete": "_next"}
+"""What stands behind a state's name in [dynamics]: its rate, or its next value."""
 
 
 def read_system(path: str | PathLike[str]) -> ControlAffineSystem:
@@ -37,19 +38,21 @@ def read_system(path: str | PathLike[str]) -> ControlAffineSystem:
     tables, text = read_toml(file, "system file")
     lines = Lines(text)
     shape = _shape(tables, _Places(file, lines))
-    return build_system(_description(shape, _Places(file, lines)), _Places(file, lines))
+    places = _Places(file, lines, _SUFFIXES[shape.system.time])
+    return build_system(_description(shape, places), places)
 
 
 class _Places:
     """Where a table or key stands in the file, as the beginning of a message."""
 
-    def __init__(self, file: Path, lines: Lines) -> None:
+    def __init__(self, file: Path, lines: Lines, suffix: str = "") -> None:
         self._file = file
         self._lines = lines
+        self._suffix = suffix
 
     def __call__(self, table: str, key: str) -> str:
         if table == "dynamics" and key:
-            key += _SUFFIX
+            key += self._suffix
         return self.at((table, key) if key else (table,))
 
     def at(self, path: tuple[str, ...]) -> str:
@@ -109,15 +112,8 @@ def _urgency(detail: ErrorDetails) -> int:
 
 
 def _description(shape: SystemFile, places: _Places) -> Description:
-    check_names(shape.states, shape.inputs, shape.parameters, places)
-    equations: dict[str, object] = {}
-    for key, text in shape.dynamics.items():
-        state = key.removesuffix(_SUFFIX)
-        if state == key or state not in shape.states:
-            wanted = [f"{s}{_SUFFIX}" for s in shape.states]
-            place = places.at(("dynamics", key))
-            raise InputError(f"{place}: unknown key {key!r}{did_you_mean(key, wanted)}")
-        equations[state] = text
+    check_names(shape.states, shape.inputs, shape.disturbances, shape.parameters, places)
+    equations = _equations(shape, places)
     if shape.inputs and shape.cost.R is None:
         raise InputError(f"{places.at(('cost',))}: R is missing; add for example R = 1")
     return Description(
@@ -133,4 +129,40 @@ def _description(shape: SystemFile, places: _Places) -> Description:
         equilibrium=shape.equilibrium,
         input_limits=shape.input_limits,
         description=shape.system.description,
+        time=shape.system.time,
+        disturbances=shape.disturbances,
+        disturbance_range=shape.disturbance_range,
+        unsafe=shape.unsafe,
     )
+
+
+def _equations(shape: SystemFile, places: _Places) -> dict[str, object]:
+    """The right-hand side for each state, whose keys have to suit the system's time."""
+    suffix = _SUFFIXES[shape.system.time]
+    equations: dict[str, object] = {}
+    for key, text in shape.dynamics.items():
+        state = key.removesuffix(suffix)
+        if state == key or state not in shape.states:
+            place = places.at(("dynamics", key))
+            if hint := _of_the_other_time(key, shape):
+                raise InputError(f"{place}: {hint}")
+            wanted = [f"{s}{suffix}" for s in shape.states]
+            raise InputError(f"{place}: unknown key {key!r}{did_you_mean(key, wanted)}")
+        equations[state] = text
+    return equations
+
+
+def _of_the_other_time(key: str, shape: SystemFile) -> str:
+    """What to write where a rate stands in a discrete system, or the other way round."""
+    for state in shape.states:
+        if shape.system.time == "discrete" and key == f"{state}_dot":
+            return (
+                f'a discrete system has no rates; write {state}_next = "…", the value of {state} '
+                "one step later"
+            )
+        if shape.system.time == "continuous" and key == f"{state}_next":
+            return (
+                f'a next value belongs to a discrete system; add time = "discrete" to [system], '
+                f'or write {state}_dot = "…", the rate of {state}'
+            )
+    return ""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from systems.dynamics import ClosedLoop
+from systems.dynamics import ClosedLoop, ControlAffineSystem
 from systems.errors import InputError
 from systems.evaluate import function
+from systems.iterate import iterate
 
 Array = NDArray[np.float64]
 
@@ -19,10 +20,10 @@ Array = NDArray[np.float64]
 class Simulation:
     """N trajectories on one grid of T times.
 
-    ``times`` (T,) in the system's unit of time, ``states`` (N, T, n), ``inputs`` (N, T, m),
-    ``costs`` (N, T): the running cost accumulated so far. ``end_times`` (N,) is how far each
-    trajectory came, and ``completed`` (N,) whether that was the horizon; after its end, a
-    trajectory is NaN. It ends early where it leaves the blow-up bound or cannot be integrated.
+    ``times`` (T,) in the system's unit of time, or steps in discrete time; ``states`` (N, T, n),
+    ``inputs`` (N, T, m), ``costs`` (N, T): the running cost accumulated so far. ``end_times`` (N,)
+    is how far each trajectory came, and ``completed`` (N,) whether that was the horizon; after its
+    end, a trajectory is NaN. It ends early where it leaves the blow-up bound or cannot be integrated.
     """
 
     times: Array
@@ -38,6 +39,10 @@ class Simulation:
         return np.asarray(np.where(self.completed, self.costs[:, -1], np.inf))
 
 
+Disturbance = ArrayLike | Callable[[float], ArrayLike]
+"""Constant values of w, (p,), or a function that gives them at each time."""
+
+
 def simulate(
     closed_loop: ClosedLoop,
     initial_states: ArrayLike,
@@ -47,15 +52,22 @@ def simulate(
     blow_up: float = 1e6,
     relative_tolerance: float = 1e-9,
     absolute_tolerance: float = 1e-12,
+    disturbance: Disturbance | None = None,
 ) -> Simulation:
-    """Integrate ẋ = f(x) + g(x) k(x) from each of ``initial_states``, of shape (N, n) or (n,).
+    """Follow ẋ = f(x) + g(x) k(x) from each of ``initial_states``, of shape (N, n) or (n,).
 
     DOP853 with the given tolerances, ``samples`` times from 0 to ``horizon``. A trajectory stops
     where a coordinate leaves ±``blow_up``. The cost is ∫ Q(x) + (u - u*)ᵀ R (u - u*) dt.
 
-    Raises InputError where shapes, the horizon or the starting points make no sense.
+    In discrete time x⁺ = f(x) + g(x) k(x) is iterated, exactly as floats go, for as many steps as
+    fit into ``horizon``; at most ``samples`` of them are kept, and the cost is a sum over all.
+
+    ``disturbance`` is w, inside its range at all times; by default the centre of the range.
+
+    Raises InputError where shapes, the horizon, the starting points or w make no sense.
     """
-    n = closed_loop.system.state_dimension
+    system = closed_loop.system
+    n = system.state_dimension
     starts = np.atleast_2d(np.asarray(initial_states, dtype=np.float64))
     if starts.ndim != 2 or starts.shape[1] != n:
         raise InputError(f"initial states of shape {starts.shape} do not fit {n} states")
@@ -63,40 +75,76 @@ def simulate(
         raise InputError(f"initial states must be finite and inside ±{blow_up:g}")
     if not (np.isfinite(horizon) and horizon > 0) or samples < 2:
         raise InputError("the horizon must be positive and finite, with at least 2 samples")
-    times = np.linspace(0.0, horizon, samples)
-    rate = _augmented(closed_loop)
-    tolerances = (relative_tolerance, absolute_tolerance)
-    runs = [_integrate(rate, start, times, blow_up, tolerances) for start in starts]
-    paths = np.array([path for path, _ in runs]).reshape(len(starts), samples, n + 1)
-    ends = np.array([end for _, end in runs])
+    acting = _disturbance(system, disturbance)
+    rate = _augmented(closed_loop, acting)
+    if system.time == "discrete":
+        times, paths, ends = iterate(rate, starts, horizon, samples, blow_up)
+    else:
+        times = np.linspace(0.0, horizon, samples)
+        tolerances = (relative_tolerance, absolute_tolerance)
+        runs = [_integrate(rate, start, times, blow_up, tolerances) for start in starts]
+        paths = np.array([path for path, _ in runs]).reshape(len(starts), samples, n + 1)
+        ends = np.array([end for _, end in runs])
     return Simulation(
         times=times,
         states=paths[:, :, :n],
         inputs=_inputs(closed_loop, paths[:, :, :n]),
         costs=paths[:, :, n],
         end_times=ends,
-        completed=np.asarray(ends >= horizon),
+        completed=np.asarray(ends >= times[-1]),
     )
 
 
-def _augmented(closed_loop: ClosedLoop) -> Callable[[float, Array], Array]:
-    """The rate of (x, accumulated cost)."""
+def _disturbance(
+    system: ControlAffineSystem, given: Disturbance | None
+) -> Callable[[float], Array]:
+    """w as a function of time with values of shape (p,), checked at every time."""
+    box = system.disturbance_range
+    if box is None:
+        if given is not None:
+            raise InputError(f"{system.name} has no disturbances")
+        return lambda _: np.empty(0)
+    low, high = box.outer()
+
+    def at(time: float) -> Array:
+        w = given(time) if callable(given) else given
+        values = np.asarray(w, dtype=np.float64)
+        if values.shape != low.shape or not ((low <= values) & (values <= high)).all():
+            raise InputError(
+                f"{system.name}: the disturbance {values.tolist()} at time {time:g} is not "
+                f"{len(low)} numbers inside their ranges"
+            )
+        return values
+
+    if callable(given):
+        return at
+    given = [float(v) for v in box.centre] if given is None else given
+    constant = at(0.0)
+    return lambda _: constant
+
+
+def _augmented(
+    closed_loop: ClosedLoop, disturbance: Callable[[float], Array]
+) -> Callable[[float, Array], Array]:
+    """F and the running cost at (x, accumulated cost), of shape (n + 1,) or (N, n + 1)."""
     system = closed_loop.system
     outputs = [closed_loop.field, system.state_cost]
     controlled = closed_loop.control is not None and bool(system.input_columns)
     if controlled and closed_loop.control is not None:
         outputs.append(closed_loop.control)
-    compiled = function(outputs, system.state)
+    compiled = function(outputs, *system.variables)
     R = system.input_cost_array()
     u_star = np.array([float(v) for v in system.equilibrium_input])
 
-    def rate(_: float, augmented: Array) -> Array:
-        values = compiled(augmented[None, :-1])
-        cost = values[1][0, 0]
+    def rate(time: float, augmented: Array) -> Array:
+        x = np.atleast_2d(augmented)[:, :-1]
+        w = np.broadcast_to(disturbance(time), (len(x), system.disturbance_dimension))
+        values = compiled(np.hstack([x, w]))
+        cost = values[1][:, 0]
         if controlled:
-            v = values[2][0] - u_star
-            cost = cost + v @ R @ v
-        return np.append(values[0][0], cost)
+            v = values[2] - u_star
+            cost = cost + np.vecdot(v @ R, v)
+        return np.column_stack([values[0], cost]).reshape(augmented.shape)
 
     return rate
 

@@ -54,11 +54,17 @@ def formula(expression: Expression, names: Mapping[str, Sequence[str]]) -> str:
 def equations(
     system: ControlAffineSystem, states: Sequence[str], inputs: Sequence[str]
 ) -> list[str]:
-    """ẋ = f(x) + g(x) u, one right-hand side for each state."""
+    """f(x) + g(x) u, one right-hand side for each state: of ẋ, or of x⁺ in discrete time.
+
+    Disturbances go by :func:`disturbance_names`.
+    """
     names = {system.state.name: states}
+    if system.disturbance is not None:
+        names[system.disturbance.name] = disturbance_names(system)
     acting = None
     if inputs:
-        acting = ex.variable("u" if system.state.name != "u" else "control", len(inputs))
+        free = next(name for name in ("u", "control", "input") if name not in names)
+        acting = ex.variable(free, len(inputs))
         names[acting.name] = inputs
     rows = []
     for i in range(system.state_dimension):
@@ -68,6 +74,20 @@ def equations(
             row = row + column[i] * acting[j]
         rows.append(_short(row, names))
     return rows
+
+
+def disturbance_names(system: ControlAffineSystem) -> list[str]:
+    """The given names, or w, or w1, w2, …"""
+    if system.disturbance_names:
+        return list(system.disturbance_names)
+    count = system.disturbance_dimension
+    return ["w"] if count == 1 else [f"w{i + 1}" for i in range(count)]
+
+
+def unsafe_sets(system: ControlAffineSystem, states: Sequence[str]) -> dict[str, list[str]]:
+    """For each unsafe set its comparisons, such as ``x1 - 1.5 >= 0``; all hold in it."""
+    names = {system.state.name: states}
+    return {s.name: [f"{_short(c, names)} >= 0" for c in s.constraints] for s in system.unsafe}
 
 
 def costs(
