@@ -1,4 +1,4 @@
-"""A rigorous lower bound of the volume of a sublevel set, by an inner paving."""
+"""A rigorous lower bound of the volume of a sublevel set, and the split tree that shows it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ from numpy.typing import NDArray
 
 from certify.budget import Budget
 from certify.enclosure.engine import Engine
+from certify.split_tree import SplitTree, TreeBuilder
 from systems.box import Box
 from systems.tape import Tape
 
 Array = NDArray[np.float64]
+
+INSIDE, NOT_COUNTED = 0, 1
+"""The reasons of a paving's leaves: the box lies in the set, or nothing is said of it."""
+
+MOST_LEAVES = 8000
+"""As many leaves as are worth a checker's time; two states need far fewer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Paving:
     """Boxes inside {output ≤ level}, and bounds of the set's volume.
 
-    ``lower``, ``upper`` (B, n) are boxes that lie in the set; ``volume`` is a lower bound of its
-    volume, and ``at_most`` an upper bound.
+    ``lower``, ``upper`` (B, n) are boxes that lie in the set; ``volume`` is a lower bound of their
+    volume within the region, and ``at_most`` an upper bound of the set's. ``tree`` covers the
+    region; its leaves of reason 0 are the boxes, those of reason 1 are not counted.
     """
 
     lower: Array
     upper: Array
     volume: float
     at_most: float
+    tree: SplitTree
 
 
 def sublevel_paving(
@@ -39,55 +48,134 @@ def sublevel_paving(
     *,
     tolerance: float = 0.02,
     most_boxes: int = 200_000,
+    most_leaves: int = MOST_LEAVES,
 ) -> Paving:
     """Pave {x in region : V(x) ≤ level}, V the first output of the tape.
 
     Stops when the undecided part is below ``tolerance`` of the region that was found, or when the
-    budget or ``most_boxes`` runs out; the bounds are rigorous at any time.
+    budget or ``most_boxes`` runs out; then leaves out the smallest boxes until the tree has at most
+    ``most_leaves`` leaves. The bounds are rigorous in any case.
     """
     low, high = (np.array([v]) for v in region.outer())
+    root = low, high
     engine = Engine(tape, np.maximum(np.abs(low[0]), np.abs(high[0])))
-    bound = _below(level)
+    bound = _down(level)
     clock = budget.started()
-    inside: list[tuple[Array, Array]] = []
+    builder, nodes = TreeBuilder(1), np.array([0])
     inner, seen = 0.0, 0
-    while len(low):
-        _, upper = lower_upper = engine.bound(low, high, 2)
-        seen += len(low)
-        closed_in = upper[:, 0] <= bound
-        outside = lower_upper[0][:, 0] > bound + abs(bound) * 1e-15
-        if closed_in.any():
-            inside.append((low[closed_in], high[closed_in]))
-            inner += _volume(low[closed_in], high[closed_in])
-        open_ = ~(closed_in | outside)
-        low, high = low[open_], high[open_]
+    while len(nodes):
+        lower, upper = engine.bound(low, high, 2)
+        seen += len(nodes)
+        inside = upper[:, 0] <= bound
+        decided = inside | (lower[:, 0] > bound + abs(bound) * 1e-15)
+        _close(builder, nodes[decided], np.where(inside[decided], INSIDE, NOT_COUNTED))
+        inner += _volume(low[inside], high[inside])
+        nodes, low, high = nodes[~decided], low[~decided], high[~decided]
         undecided = _volume(low, high)
         if undecided <= tolerance * inner or clock.exhausted(0) or seen > most_boxes:
             break
-        low, high = _halved(low, high)
-    found = inside or [(low[:0], high[:0])]
-    boxes_low = np.concatenate([a for a, _ in found])
-    boxes_high = np.concatenate([b for _, b in found])
-    margin = 1e-9  # the sums above carry fewer than 10⁶ roundings of 1.2e-16 each
-    at_most = (inner + _volume(low, high)) * (1 + margin)
-    return Paving(boxes_low, boxes_high, inner * (1 - margin), at_most)
+        if not _can_be_halved(low, high):
+            break
+        nodes, low, high = _halved(builder, nodes, low, high)
+    _close(builder, nodes, np.full(len(nodes), NOT_COUNTED))
+    # The float sums above carry fewer than 10⁶ roundings of 1.2e-16 each.
+    at_most = (inner + _volume(low, high)) * (1 + 1e-9)
+    tree = without_smallest(builder.finished(), most_leaves)
+    lower, upper = tree.boxes(*root)
+    counted = (tree.axis < 0) & (tree.reason == INSIDE)
+    boxes = lower[counted], upper[counted]
+    return Paving(*boxes, volume_within(*boxes, region), at_most, tree)
 
 
-def _below(level: Fraction) -> float:
-    value = float(level)
-    return value if Fraction(value) <= level else math.nextafter(value, -math.inf)
+def volume_within(lower: Array, upper: Array, region: Box) -> float:
+    """The volume of disjoint boxes (B, n), cut off at the region: exact, then rounded down."""
+    total = Fraction(0)
+    for low, high in zip(lower.tolist(), upper.tolist(), strict=True):
+        total += math.prod(
+            (
+                max(min(Fraction(b), end) - max(Fraction(a), start), Fraction(0))
+                for a, b, start, end in zip(low, high, region.lower, region.upper, strict=True)
+            ),
+            start=Fraction(1),
+        )
+    return max(_down(total), 0.0)
+
+
+def without_smallest(tree: SplitTree, most_leaves: int) -> SplitTree:
+    """The tree of one root with at most so many leaves, some of the smallest no longer counted.
+
+    Splits below which nothing is counted become one leaf. Nodes must be numbered level by level,
+    as a breadth-first search does, so that a box with a higher number is no larger.
+    """
+    splits = tree.axis >= 0
+    counted = ~splits & (tree.reason == INSIDE)
+    parent = np.zeros(tree.nodes, dtype=np.int64)
+    rows = np.flatnonzero(splits)
+    parent[tree.child[rows]] = parent[tree.child[rows] + 1] = rows
+    first = _first_counted(parent, counted)
+    worth = np.sort(first[splits & (first < tree.nodes)])
+    end = tree.nodes if len(worth) < most_leaves else int(worth[most_leaves - 1])
+    split = splits & (first < end)
+    kept = split[parent]
+    kept[0] = True
+    number = np.cumsum(kept) - 1
+    reason = np.where(counted & (first < end), INSIDE, NOT_COUNTED).astype(np.int16)
+    return SplitTree(
+        1,
+        np.where(split, tree.axis, -1)[kept].astype(np.int8),
+        np.where(split, tree.cut, 0.0)[kept],
+        np.where(split, number[tree.child], 0)[kept],
+        np.where(split, 0, reason)[kept].astype(np.int16),
+        np.zeros(int(kept.sum())),
+    )
+
+
+def _first_counted(parent: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The first box counted below each node: a split is worth keeping iff that box is kept."""
+    nodes = len(parent)
+    first = np.where(counted, np.arange(nodes), nodes).tolist()
+    for node, above in zip(range(nodes - 1, 0, -1), parent[:0:-1].tolist(), strict=True):
+        first[above] = min(first[above], first[node])
+    return np.array(first)
+
+
+def _down(value: Fraction) -> float:
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
 def _volume(low: Array, high: Array) -> float:
     return float((high - low).prod(axis=1).sum()) if len(low) else 0.0
 
 
-def _halved(low: Array, high: Array) -> tuple[Array, Array]:
-    """Each box in two, along its widest side."""
-    rows = np.arange(len(low))
-    axis = (high - low).argmax(axis=1)
+def _close(builder: TreeBuilder, nodes: NDArray[np.int64], reason: NDArray[np.int64]) -> None:
+    builder.close(nodes, reason, np.zeros(len(nodes)))
+
+
+def _middle(low: Array, high: Array) -> tuple[NDArray[np.int64], Array]:
+    """Axis and middle of the widest side of each box."""
+    rows, axis = np.arange(len(low)), (high - low).argmax(axis=1)
     middle = low[rows, axis] + 0.5 * (high[rows, axis] - low[rows, axis])
+    return axis, middle
+
+
+def _can_be_halved(low: Array, high: Array) -> bool:
+    """Whether there are floats between the ends of every box's widest side."""
+    rows, (axis, middle) = np.arange(len(low)), _middle(low, high)
+    return bool(((low[rows, axis] < middle) & (middle < high[rows, axis])).all())
+
+
+def _halved(
+    builder: TreeBuilder, nodes: NDArray[np.int64], low: Array, high: Array
+) -> tuple[NDArray[np.int64], Array, Array]:
+    """Each box in two, along its widest side; numbered so that the halves of a box are adjacent."""
+    rows, (axis, middle) = np.arange(len(low)), _middle(low, high)
+    first = builder.split(nodes, axis, middle)
     left_high, right_low = high.copy(), low.copy()
     left_high[rows, axis] = middle
     right_low[rows, axis] = middle
-    return np.concatenate([low, right_low]), np.concatenate([left_high, high])
+    return (
+        np.concatenate([first, first + 1]),
+        np.concatenate([low, right_low]),
+        np.concatenate([left_high, high]),
+    )

@@ -14,20 +14,15 @@ from os import PathLike
 from certify.branch_and_bound import Search
 from certify.enclosure.rounding import ULPS
 from certify.result import StabilityResult
-from certify.theorem import Claim, Theorem
+from certify.theorem import Theorem
 from certify.verdict import Proved
-from proofs.certificate_reader import (
-    FORMAT,
-    PARTS,
-    VERSION,
-    conditions_of,
-    hashes_of,
-    load_certificate,
-)
-from proofs.statement import Programs, box_data, closed_loop_tape, one_line, statement_of
+from proofs.certificate_problem import condition_names, conditions_of, problem_of
+from proofs.certificate_reader import FORMAT, PARTS, VERSION, hashes_of, load_certificate
+from proofs.statement import Programs, annotations_of, box_data, one_line, statement_of
 from proofs.tree_code import encode_tree
+from systems.box import Box
 from systems.files import write_atomically
-from systems.json_data import canonical_json, plain, quotient
+from systems.json_data import canonical_json, plain
 
 __all__ = [
     "FORMAT",
@@ -36,6 +31,7 @@ __all__ = [
     "certificate_of",
     "conditions_of",
     "load_certificate",
+    "problem_of",
     "save_certificate",
 ]
 
@@ -55,14 +51,17 @@ def certificate_of(
         raise ValueError(
             f"no certificate: the verdict is {type(result.verdict).__name__}, not Proved"
         )
-    programs = Programs()
+    programs, n = Programs(), theorem.problem.system.state_dimension
     document: dict[str, object] = {
         "format": FORMAT,
         "version": VERSION,
         "statement": statement_of(theorem, programs),
-        "evidence": _evidence(theorem, programs),
+        "evidence": {
+            name: _condition(theorem.evidence[name], n) for name in condition_names(theorem)
+        },
         "programs": programs.by_digest,
         "volume": _volume(result),
+        "annotations": annotations_of(theorem.problem.system),
         "trust": trust_base(),
         "provenance": _provenance(result, theorem, provenance or {}),
     }
@@ -72,18 +71,6 @@ def certificate_of(
 def save_certificate(document: Mapping[str, object], path: str | PathLike[str]) -> None:
     """Write the certificate as canonical JSON, whole or not at all. Raises InputError."""
     write_atomically(path, canonical_json(document) + "\n")
-
-
-def condition_names(theorem: Theorem) -> list[str]:
-    """The conditions that this theorem rests on, beside the exact equilibrium."""
-    names = ["decrease", "containment"]
-    if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
-        names += ["core", "contraction"]
-    else:
-        names.append("defined")
-    if theorem.constants.epsilon is not None:
-        names.append("small set")
-    return names
 
 
 def trust_base() -> dict[str, object]:
@@ -103,53 +90,27 @@ def trust_base() -> dict[str, object]:
     }
 
 
-def _evidence(theorem: Theorem, programs: Programs) -> dict[str, object]:
-    whole = closed_loop_tape(theorem.problem)
-    *_, value, field = whole.outputs
-    out: dict[str, object] = {
-        "equilibrium": {
-            "claim": "F(x*) = 0 and V(x*) = 0 in real arithmetic",
-            "tape": programs.reference(whole.with_outputs([field, value])),
-            "verdict": "proved",
-        }
-    }
-    for name in condition_names(theorem):
-        out[name] = _condition(theorem.evidence[name], programs)
-    return out
-
-
-def _condition(search: Search, programs: Programs) -> dict[str, object]:
+def _condition(search: Search, states: int) -> dict[str, object]:
     condition, verdict = search.condition, search.verdict
     if not isinstance(verdict, Proved) or verdict.evidence is None:
         raise ValueError(f"no certificate: the condition {condition.name!r} has no evidence")
-    regions, violation = condition.regions, condition.violation
-    return {
-        "claim": condition.claim,
-        "tape": programs.reference(condition.tape),
-        "outputs": list(condition.outputs),
-        "violation": [
-            {"output": c.output, "sense": c.sense, "level": quotient(c.level), "strict": c.strict}
-            for c in violation
-        ],
-        "regions": [box_data(r) for r in regions],
-        "tree": encode_tree(verdict.evidence, regions, len(violation)),
-        "verdict": "proved",
-    }
+    tree = encode_tree(verdict.evidence, condition.regions, len(condition.violation))
+    if condition.name != "contraction":
+        return {"tree": tree}
+    region = condition.regions[0]
+    return {"box": box_data(Box(region.lower[:states], region.upper[:states])), "tree": tree}
 
 
 def _volume(result: StabilityResult) -> dict[str, object] | None:
-    """Bounds of the volume of {x in D : V(x) ≤ c2}."""
-    paving = result.paving
-    if paving is None:
+    """A lower bound of the volume of {x in D : V(x) ≤ c2}, and the tree that shows it."""
+    paving, problem = result.paving, result.problem
+    if paving is None or not paving.volume:
         return None
-    units = [one_line(u) or "1" for u in result.problem.system.state_units]
+    units = [one_line(u) for u in problem.system.state_units if one_line(u)]
     return {
         "at_least": float(paving.volume).hex(),
-        "at_most": float(paving.at_most).hex(),
-        "boxes": len(paving.lower),
-        "unit": " * ".join(units),
-        "rigorous": True,
-        "method": "boxes on which the enclosure of V lies below c2, and those where it may",
+        "unit": " * ".join(units) or "1",
+        "tree": encode_tree(paving.tree, [problem.domain], 2),
     }
 
 
@@ -157,6 +118,7 @@ def _provenance(
     result: StabilityResult, theorem: Theorem, given: Mapping[str, object]
 ) -> dict[str, object]:
     searches = {name: theorem.evidence[name] for name in condition_names(theorem)}
+    paving = result.paving
     return {
         "versions": versions(),
         "platform": {
@@ -170,6 +132,9 @@ def _provenance(
             name: {"boxes": s.boxes, "seconds": s.seconds, "order": s.order}
             for name, s in searches.items()
         },
+        "volume": None
+        if paving is None
+        else {"at_most": float(paving.at_most).hex(), "boxes": len(paving.lower)},
         "candidate": plain(result.problem.candidate.provenance),
         "run": plain(given),
     }

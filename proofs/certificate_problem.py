@@ -1,0 +1,166 @@
+"""From a certificate back to the closed loop that it speaks of, and to its conditions.
+
+For pictures, reports and searches. The independent checker does this for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from certify.candidate import Candidate
+from certify.conditions import Condition
+from certify.split_tree import SplitTree
+from certify.stability import Ellipsoid, StabilityProblem
+from certify.theorem import Claim, Theorem
+from proofs.certificate_reader import regions_of, statement_from, trees_of
+from proofs.statement_reader import Annotations, Statement, read_annotations
+from systems import expression as ex
+from systems.differentiate import NotDifferentiableError, directional
+from systems.dynamics import ControlAffineSystem, UnsafeSet
+from systems.errors import InputError
+from systems.expression import Expression
+from systems.limits import lies_within
+from systems.tape import Tape
+from systems.tape_json import expressions_of
+
+
+def condition_names(theorem: Theorem) -> list[str]:
+    """The conditions that this theorem rests on and that have a tree."""
+    names = ["decrease", "containment"]
+    if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
+        names += ["core", "contraction"]
+    else:
+        names.append("defined")
+    if theorem.constants.epsilon is not None:
+        names.append("small set")
+    return names
+
+
+def problem_of(document: Mapping[str, object]) -> StabilityProblem:
+    """The closed loop and the Lyapunov function that a certificate speaks of, as expressions.
+
+    The system has its inputs, and the candidate the controller with the actuator's limits in it,
+    where the dynamics are affine in the inputs; else the system is the closed loop itself, without
+    inputs. Descriptions and limits come from the annotations; costs are zero. Raises InputError
+    with the place of whatever is malformed.
+    """
+    statement = statement_from(document)
+    try:
+        return _problem(statement, read_annotations(document["annotations"], statement))
+    except (ValueError, ArithmeticError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"statement: the closed loop cannot be rebuilt: {error}") from None
+
+
+def conditions_of(document: Mapping[str, object]) -> dict[str, tuple[Condition, SplitTree]]:
+    """Every condition of a certificate that has a split tree, rebuilt from the statement alone.
+
+    Raises InputError with the place of whatever is malformed.
+    """
+    statement, problem = statement_from(document), problem_of(document)
+    trees = trees_of(document, statement)
+    return {
+        name: (condition, trees[name])
+        for name, condition in _conditions(document, statement, problem).items()
+    }
+
+
+def _conditions(
+    document: Mapping[str, object], statement: Statement, problem: StabilityProblem
+) -> dict[str, Condition]:
+    k = statement.constants
+    c1, c2, mu, epsilon = k["c1"], k["c2"], k["mu"], k["epsilon"]
+    assert c1 is not None and c2 is not None and mu is not None
+    out = {
+        "decrease": problem.decrease(c1 if k["core"] is None else min(c1, k["core"]), c2, mu),
+        "containment": problem.containment(c2),
+    }
+    if epsilon is not None:
+        out["small set"] = problem.small_set(c1, epsilon)
+    if statement.ellipsoid is None:
+        return {**out, "defined": problem.defined(c1)}
+    ellipsoid = Ellipsoid(*statement.ellipsoid)
+    core, c_q = k["core"], k["c_q"]
+    assert core is not None and c_q is not None
+    contraction = problem.contraction(ellipsoid, c_q)
+    box = document["evidence"]["contraction"]["box"]  # type: ignore[index]
+    regions = tuple(regions_of("contraction", statement, box))
+    return {
+        **out,
+        "core": problem.core(ellipsoid, core, c_q),
+        "contraction": replace(contraction, regions=regions),
+    }
+
+
+def _problem(statement: Statement, notes: Annotations) -> StabilityProblem:
+    state = ex.variable("x", len(statement.states))
+    W = statement.disturbance_range
+    disturbance = None if W is None else ex.variable("w", W.dimension)
+    [value] = _over(statement.value, [state])
+    control = None if statement.control is None else _over(statement.control, [state])[0]
+    drift, columns = _dynamics(statement, state, control, disturbance)
+    m, D = len(columns), statement.domain
+    inside = notes.domain.contains(D.lower) and notes.domain.contains(D.upper)
+    limits = notes.input_limits
+    if limits is not None and not (m and control is not None and lies_within(control, limits)):
+        limits = None  # another saturation than that of k would change the closed loop
+    names = {
+        "state": statement.states,
+        "input": statement.inputs if m else (),
+        "disturbance": statement.disturbances,
+    }
+    system = ControlAffineSystem(
+        name=statement.system,
+        state=state,
+        drift=drift,
+        input_columns=columns,
+        domain=notes.domain if inside else D,
+        equilibrium=statement.equilibrium,
+        equilibrium_input=notes.equilibrium_input if m else (),
+        state_cost=ex.constant(0),
+        input_cost=tuple(tuple(Fraction(int(i == j)) for j in range(m)) for i in range(m)),
+        input_limits=limits,
+        description=notes.description,
+        parameters={name: value for name, (value, _) in notes.parameters.items()},
+        parameter_units={name: unit for name, (_, unit) in notes.parameters.items()},
+        time=statement.time,
+        disturbance=disturbance,
+        disturbance_range=W,
+        unsafe=tuple(UnsafeSet(a, tuple(_over(tape, [state]))) for a, tape in statement.unsafe),
+        **{f"{what}_names": tuple(q.name for q in given) for what, given in names.items()},
+        **{f"{what}_units": tuple(q.unit for q in given) for what, given in names.items()},
+    )
+    return StabilityProblem(system, Candidate(state, value, control if m else None), D)
+
+
+def _dynamics(
+    statement: Statement,
+    state: Expression,
+    control: Expression | None,
+    disturbance: Expression | None,
+) -> tuple[Expression, tuple[Expression, ...]]:
+    """f and the columns of g; or the closed loop and no columns, where φ is not affine in u."""
+    w = [] if disturbance is None else [disturbance]
+    if control is None:
+        return _over(statement.dynamics, [state, *w])[0], ()
+    u = ex.variable("u", control.size)
+    [field] = _over(statement.dynamics, [state, u, *w])
+    try:
+        unit = [[int(i == j) for i in range(u.size)] for j in range(u.size)]
+        columns = tuple(directional(field, u, ex.constant(row)) for row in unit)
+        # φ is affine in u iff its derivative by u does not depend on u.
+        if not any(u in ex.variables(column) for column in columns):
+            return ex.substitute(field, {u: ex.constant([0] * u.size)}), columns
+    except NotDifferentiableError:
+        pass
+    return ex.substitute(field, {u: control}), ()
+
+
+def _over(tape: Tape, variables: Sequence[Expression]) -> list[Expression]:
+    """A tape's outputs as expressions of these variables."""
+    inputs, outputs = expressions_of(tape)
+    renaming = dict(zip(inputs, variables, strict=True))
+    return [ex.substitute(output, renaming) for output in outputs]
