@@ -118,8 +118,15 @@ class ElmPolicyIteration:
         ``extra_points`` (M, n), such as counterexamples, join the collocation points; one with
         ``extra_weights`` (M,) w counts like w of them (10 by default). ``progress`` is called
         with every entry of the history. Raises :class:`InputError` on an unusable system, a first
-        policy that is unstable, or points that do not fit.
+        policy that is unstable, or points that do not fit. Disturbances are taken at the centre of
+        their ranges.
         """
+        if system.time == "discrete":
+            raise InputError(
+                f"{system.name}: ELM-PI learns in continuous time only; for a discrete system use "
+                "LQR (--learner lqr)"
+            )
+        system = system.nominal()
         with single_threaded_blas():
             return self._fit(system, extra_points, extra_weights, progress)
 

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, lapack, solve_continuous_are, solve_continuous_lyapunov
+from scipy.linalg import (
+    LinAlgError,
+    lapack,
+    solve_continuous_are,
+    solve_continuous_lyapunov,
+    solve_discrete_are,
+    solve_discrete_lyapunov,
+)
 
 from certify.candidate import Candidate
 from systems import expression as ex
 from systems.differentiate import gradient, jacobian
-from systems.dynamics import ControlAffineSystem, linear_control
+from systems.dynamics import ControlAffineSystem, Time, linear_control
 from systems.errors import InputError
 from systems.evaluate import function
 from systems.expression import Expression
@@ -24,17 +31,22 @@ SMALL = 4
 RICCATI_TOLERANCE = 1e-12
 """Largest relative residual with which the plain Schur method's answer is taken."""
 MARGIN = 1e-9
-"""Real parts within this of zero (relative to the matrix) count as marginal, not as unstable."""
+"""Real parts within this of zero (relative to the matrix) count as marginal, not as unstable; in
+discrete time, moduli within this of one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linearisation:
-    """ẋ ≈ A (x − x*) + B (u − u*), running cost ≈ (x − x*)ᵀQ(x − x*) + (u − u*)ᵀR(u − u*)."""
+    """ẋ ≈ A (x − x*) + B (u − u*), running cost ≈ (x − x*)ᵀQ(x − x*) + (u − u*)ᵀR(u − u*).
+
+    In discrete ``time``, x⁺ − x* ≈ A (x − x*) + B (u − u*), and the cost is that of a step.
+    """
 
     A: Array
     B: Array
     Q: Array
     R: Array
+    time: Time = "continuous"
 
     def closed_loop(self, K: Array) -> Array:
         """A − BK."""
@@ -45,7 +57,8 @@ class Linearisation:
 def linearise(system: ControlAffineSystem) -> Linearisation:
     """A = D(f + g u*)(x*), B = g(x*), Q = half the Hessian of the state cost at x*.
 
-    Raises :class:`InputError` where a derivative at the equilibrium does not exist.
+    Disturbances are at the centre of their ranges. Raises :class:`InputError` where a derivative
+    at the equilibrium does not exist.
     """
     A, B = linearize(system)
     there = np.array([[float(v) for v in system.equilibrium]])
@@ -53,7 +66,8 @@ def linearise(system: ControlAffineSystem) -> Linearisation:
     hessian = np.array([row[0] for row in function(slopes, system.state)(there)])
     if not np.isfinite(hessian).all():
         raise InputError(f"{system.name}: the state cost has no Hessian at the equilibrium")
-    return Linearisation(A, B, 0.25 * (hessian + hessian.T), system.input_cost_array())
+    cost = 0.25 * (hessian + hessian.T)
+    return Linearisation(A, B, cost, system.input_cost_array(), system.time)
 
 
 def spectral_abscissa(matrix: Array) -> float:
@@ -67,14 +81,19 @@ def is_marginal(matrix: Array, abscissa: float) -> bool:
 
 
 def policy_cost(linear: Linearisation, K: Array) -> Array:
-    """P with (A − BK)ᵀP + P(A − BK) + Q + KᵀRK = 0, for a stabilising K."""
+    """P with (A − BK)ᵀP + P(A − BK) + Q + KᵀRK = 0, for a stabilising K.
+
+    In discrete time, with (A − BK)ᵀP(A − BK) − P + Q + KᵀRK = 0.
+    """
     closed, cost = linear.closed_loop(K), linear.Q + K.T @ linear.R @ K
-    if len(closed) <= SMALL:
+    if linear.time == "discrete":
+        P = np.asarray(solve_discrete_lyapunov(closed.T, cost), dtype=np.float64)
+    elif len(closed) <= SMALL:
         n, one = len(closed), np.eye(len(closed))
         # AᵀP + PA as a matrix on the entries of P, row by row.
         left = closed.T[:, None, :, None] * one[None, :, None, :]
         equations = (left + left.transpose(1, 0, 3, 2)).reshape(n * n, n * n)
-        P: Array = np.asarray(np.linalg.solve(equations, -cost.ravel())).reshape(n, n)
+        P = np.asarray(np.linalg.solve(equations, -cost.ravel())).reshape(n, n)
     else:
         P = solve_continuous_lyapunov(closed.T, -cost)
     return 0.5 * (P + P.T)
@@ -83,8 +102,9 @@ def policy_cost(linear: Linearisation, K: Array) -> Array:
 def lqr(system: ControlAffineSystem) -> tuple[Array, Array]:
     """The gain K (m, n) of u = u* − K(x − x*) and P (n, n) with cost (x − x*)ᵀP(x − x*).
 
-    P solves the algebraic Riccati equation of the linearisation, K = R⁻¹BᵀP. Of an uncontrolled
-    system, K is empty and P solves the Lyapunov equation. Raises :class:`InputError` where the
+    P solves the algebraic Riccati equation of the linearisation, K = R⁻¹BᵀP, or in discrete time
+    K = (R + BᵀPB)⁻¹BᵀPA. Of an uncontrolled system, K is empty and P solves the Lyapunov equation.
+    Disturbances are at the centre of their ranges. Raises :class:`InputError` where the
     linearisation cannot be stabilised or R is not positive definite.
     """
     return solve_riccati(linearise(system), system.name)
@@ -98,20 +118,26 @@ def solve_riccati(linear: Linearisation, name: str) -> tuple[Array, Array]:
     if not np.array_equal(linear.R, linear.R.T) or np.linalg.eigvalsh(linear.R)[0] <= 0.0:
         raise InputError(f"{name}: the input cost R must be symmetric and positive definite")
     P = riccati_solution(linear, name)
-    K = np.asarray(np.linalg.solve(linear.R, linear.B.T @ P), dtype=np.float64)
+    weight, effect = linear.R, linear.B.T @ P
+    if linear.time == "discrete":
+        weight, effect = linear.R + effect @ linear.B, effect @ linear.A
+    K = np.asarray(np.linalg.solve(weight, effect), dtype=np.float64)
     return _stable(linear, K, name), P
 
 
 def riccati_solution(linear: Linearisation, name: str) -> Array:
     """P with AᵀP + PA − PBR⁻¹BᵀP + Q = 0, stabilising as far as can be had; ``name`` for messages.
 
-    R must be positive definite. Raises :class:`InputError` where there is none.
+    In discrete time, with AᵀPA − P − AᵀPB(R + BᵀPB)⁻¹BᵀPA + Q = 0. R must be positive definite.
+    Raises :class:`InputError` where there is none.
     """
-    P = _by_schur_vectors(linear)
+    discrete = linear.time == "discrete"
+    P = None if discrete else _by_schur_vectors(linear)
     if P is not None:
         return P
+    solve = solve_discrete_are if discrete else solve_continuous_are
     try:
-        P = solve_continuous_are(linear.A, linear.B, linear.Q, linear.R)
+        P = solve(linear.A, linear.B, linear.Q, linear.R)
     except (LinAlgError, ValueError) as error:
         raise InputError(
             f"{name}: the linearisation at the equilibrium has no LQR gain (it is not "
@@ -146,12 +172,25 @@ def _by_schur_vectors(linear: Linearisation) -> Array | None:
 
 def _stable(linear: Linearisation, K: Array, name: str) -> Array:
     closed = linear.closed_loop(K)
+    if linear.time == "discrete":
+        return _stable_in_discrete_time(closed, K, name)
     abscissa = spectral_abscissa(closed)
     if abscissa >= 0.0 or is_marginal(closed, abscissa):
         kind = "LQR closed loop" if K.size else "uncontrolled system"
         raise InputError(
             f"{name}: the {kind} is not exponentially stable at the equilibrium "
             f"(an eigenvalue has real part {abscissa + 0.0:.6g})"
+        )
+    return K
+
+
+def _stable_in_discrete_time(closed: Array, K: Array, name: str) -> Array:
+    radius = float(np.abs(np.linalg.eigvals(closed)).max())
+    if radius >= 1.0 - MARGIN:
+        kind = "LQR closed loop" if K.size else "uncontrolled system"
+        raise InputError(
+            f"{name}: the {kind} is not exponentially stable at the equilibrium "
+            f"(an eigenvalue has modulus {radius:.6g}, at least 1)"
         )
     return K
 

@@ -12,6 +12,7 @@ from systems.dynamics import ClosedLoop, ControlAffineSystem
 from systems.errors import InputError
 from systems.evaluate import function
 from systems.iterate import iterate
+from systems.words import disturbance_names
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,8 @@ class Simulation:
     ``times`` (T,) in the system's unit of time, or steps in discrete time; ``states`` (N, T, n),
     ``inputs`` (N, T, m), ``costs`` (N, T): the running cost accumulated so far. ``end_times`` (N,)
     is how far each trajectory came, and ``completed`` (N,) whether that was the horizon; after its
-    end, a trajectory is NaN. It ends early where it leaves the blow-up bound or cannot be integrated.
+    end, a trajectory is NaN. It ends early where it leaves the blow-up bound or cannot be
+    integrated.
     """
 
     times: Array
@@ -109,10 +111,17 @@ def _disturbance(
     def at(time: float) -> Array:
         w = given(time) if callable(given) else given
         values = np.asarray(w, dtype=np.float64)
-        if values.shape != low.shape or not ((low <= values) & (values <= high)).all():
+        if values.shape != low.shape:
             raise InputError(
-                f"{system.name}: the disturbance {values.tolist()} at time {time:g} is not "
-                f"{len(low)} numbers inside their ranges"
+                f"{system.name}: a disturbance of shape {values.shape} where {len(low)} values are "
+                "wanted"
+            )
+        outside = np.flatnonzero(~((low <= values) & (values <= high)))
+        if outside.size:
+            i = int(outside[0])
+            raise InputError(
+                f"{system.name}: the disturbance {disturbance_names(system)[i]} = {values[i]:.6g} "
+                f"is outside its range [{low[i]:.6g}, {high[i]:.6g}]"
             )
         return values
 

@@ -76,12 +76,25 @@ def equations(
     return rows
 
 
+def state_names(system: ControlAffineSystem) -> list[str]:
+    """The given names, or x, or x1, x2, …"""
+    return _named(system.state_names, "x", system.state_dimension)
+
+
+def input_names(system: ControlAffineSystem) -> list[str]:
+    """The given names, or u, or u1, u2, …"""
+    return _named(system.input_names, "u", system.input_dimension)
+
+
 def disturbance_names(system: ControlAffineSystem) -> list[str]:
     """The given names, or w, or w1, w2, …"""
-    if system.disturbance_names:
-        return list(system.disturbance_names)
-    count = system.disturbance_dimension
-    return ["w"] if count == 1 else [f"w{i + 1}" for i in range(count)]
+    return _named(system.disturbance_names, "w", system.disturbance_dimension)
+
+
+def _named(given: Sequence[str], letter: str, count: int) -> list[str]:
+    if given:
+        return list(given)
+    return [letter] if count == 1 else [f"{letter}{i + 1}" for i in range(count)]
 
 
 def unsafe_sets(system: ControlAffineSystem, states: Sequence[str]) -> dict[str, list[str]]:

@@ -39,7 +39,15 @@ REASON = "a simulation proves nothing"
     help="So many starts in the domain, where no --start is given.",
 )
 @click.option("--level", type=Positive(), help="Random starts with V(x) <= LEVEL only.")
-@click.option("--horizon", type=Seconds("horizon", 1e6), default="10", show_default=True)
+@click.option(
+    "--horizon",
+    type=Seconds("horizon", 1e6),
+    show_default="10, or 100 steps in discrete time",
+    help="How long; for a discrete system, how many steps.",
+)
+@click.option(
+    "--disturbance", metavar="W", help='Constant disturbances, such as "0.1,0"; else the centre.'
+)
 @click.option("--samples", type=click.IntRange(2, 100_000), default=201, show_default=True)
 @click.option("--picture", is_flag=True, help="Also write DIR/trajectories.png.")
 @seed
@@ -63,7 +71,15 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     loop = proposal.closed_loop(plant.system)
     values = _value_of(plant, proposal)
     points = _starts(plant, values, options)
-    found = simulate(loop, points, options["horizon"], samples=options["samples"])
+    if options["horizon"] is None:
+        options["horizon"] = 100.0 if plant.system.time == "discrete" else 10.0
+    found = simulate(
+        loop,
+        points,
+        options["horizon"],
+        samples=options["samples"],
+        disturbance=_disturbance(plant, options["disturbance"]),
+    )
     rows = _rows(found, values)
     record = nothing_decided(REASON, system=plant.system.name, trajectories=rows, files=[])
     files = []
@@ -109,6 +125,23 @@ def _starts(plant: Plant, values: Any, options: dict[str, Any]) -> Array:
         if len(chosen) >= count:
             return chosen[:count]
     raise InputError(f"--level: hardly a point of the domain has V <= {float(level):g}")
+
+
+def _disturbance(plant: Plant, given: str | None) -> list[float] | None:
+    from cli.inputs import floats
+    from systems.errors import InputError
+    from systems.words import disturbance_names
+
+    if given is None:
+        return None
+    s = plant.system
+    if s.disturbance_range is None:
+        raise InputError(f"--disturbance: {s.name} has no disturbances; leave it out")
+    values = floats(given, "--disturbance")
+    if len(values) != s.disturbance_dimension:
+        names = ", ".join(disturbance_names(s))
+        raise InputError(f"--disturbance: give a number for each of {names}, {len(values)} given")
+    return values
 
 
 def _rows(found: Simulation, values: Any) -> list[dict[str, Any]]:
@@ -160,6 +193,7 @@ def _write(plant: Plant, found: Simulation, candidate: str, options: dict[str, A
         "candidate_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         **{k: options[k] for k in ("starts", "count", "horizon", "samples", "picture", "seed")},
         "level": None if options["level"] is None else str(options["level"]),
+        "disturbance": options["disturbance"],
     }
     folder = RunFolder.open(
         options["out"], "simulate", settings, force=options["force"], system=plant.text
@@ -178,12 +212,16 @@ def _write(plant: Plant, found: Simulation, candidate: str, options: dict[str, A
 
 def _csv(plant: Plant, found: Simulation) -> str:
     s = plant.system
-    lines = [",".join(["trajectory", "time", *s.state_names, *s.input_names, "cost"])]
+    time_name = "step" if s.time == "discrete" else "time"
+    lines = [",".join(["trajectory", time_name, *s.state_names, *s.input_names, "cost"])]
     for i in range(len(found.states)):
         for t, time in enumerate(found.times):
             values = [time, *found.states[i, t], *found.inputs[i, t], found.costs[i, t]]
             lines.append(",".join([str(i), *(f"{float(v)!r}" for v in values)]))
     return "\n".join(lines) + "\n"
+
+
+_DRAWN = {"continuous": "default", "discrete": "steps-post"}
 
 
 def _picture(plant: Plant, found: Simulation) -> bytes:
@@ -206,9 +244,9 @@ def _picture(plant: Plant, found: Simulation) -> bytes:
     n = s.state_dimension
     for j, axis in enumerate(axes):
         series = found.states[:, :, j] if j < n else found.inputs[:, :, j - n]
-        axis.plot(found.times, series.T, linewidth=1.0)
+        axis.plot(found.times, series.T, linewidth=1.0, drawstyle=_DRAWN[s.time])
         axis.set_ylabel(f"{names[j]} [{units[j]}]" if units[j] else names[j])
-    axes[-1].set_xlabel("time")
+    axes[-1].set_xlabel("step" if s.time == "discrete" else "time")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     return picture.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,12 @@ from cli.options import common
 from cli.output import say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from systems.dynamics import ControlAffineSystem
+
+WIDTH = 19
+"""Of the column of labels."""
 
 
 @click.command("systems")
@@ -43,33 +48,41 @@ def command(name: str | None, as_json: bool) -> int:
     return 0
 
 
-def _names(system: ControlAffineSystem) -> tuple[list[str], list[str]]:
-    from proofs.statement import names_of
+def _details(system: ControlAffineSystem) -> dict[str, Any]:
+    from systems.checks import rests_under_disturbances
+    from systems.words import (
+        costs,
+        disturbance_names,
+        equations,
+        input_names,
+        state_names,
+        unsafe_sets,
+    )
 
-    states = names_of(system.state_names, "x", system.state_dimension)
-    return states, names_of(system.input_names, "u", system.input_dimension)
-
-
-def _details(system: ControlAffineSystem) -> dict[str, object]:
-    from systems.words import costs, equations
-
-    def named(names: tuple[str, ...], units: tuple[str, ...]) -> list[dict[str, str]]:
+    def named(names: Sequence[str], units: tuple[str, ...]) -> list[dict[str, str]]:
         return [{"name": n, "unit": units[i] if units else ""} for i, n in enumerate(names)]
 
-    limits = system.input_limits
-    states, inputs = _names(system)
+    limits, disturbing = system.input_limits, system.disturbance_range
+    states, inputs = state_names(system), input_names(system)
     state_cost, input_cost = costs(system, states, inputs)
     return {
         "name": system.name,
         "description": system.description,
-        "states": named(system.state_names, system.state_units),
-        "inputs": named(system.input_names, system.input_units),
+        "time": system.time,
+        "states": named(states, system.state_units),
+        "inputs": named(inputs, system.input_units),
+        "disturbances": named(disturbance_names(system), system.disturbance_units),
+        "disturbance_range": None if disturbing is None else _box(disturbing),
         "dynamics": dict(zip(states, equations(system, states, inputs), strict=True)),
         "cost": {"Q": state_cost, **({"R": input_cost} if inputs else {})},
         "domain": _box(system.domain),
         "equilibrium": [str(v) for v in system.equilibrium],
         "equilibrium_input": [str(v) for v in system.equilibrium_input],
+        "rests_under_disturbances": (
+            None if disturbing is None else rests_under_disturbances(system)
+        ),
         "input_limits": None if limits is None else _box(limits),
+        "unsafe": unsafe_sets(system, states),
         "parameters": {
             k: {"value": str(v), "unit": system.parameter_units.get(k, "")}
             for k, v in system.parameters.items()
@@ -84,26 +97,41 @@ def _box(box: object) -> list[list[str]]:
     return [[str(a), str(b)] for a, b in zip(box.lower, box.upper, strict=True)]
 
 
-def _tell(details: dict[str, object]) -> None:
+_ONLY_IF_THERE = ("disturbances", "disturbance_range", "unsafe")
+
+
+def _tell(details: dict[str, Any]) -> None:
     description = f": {details['description']}" if details["description"] else ""
     say(f"{details['name']}{description}")
+    step = "{}_next" if details["time"] == "discrete" else "{}'"
     for key, value in details.items():
-        if key in ("name", "description"):
+        label = f"{key.replace('_', ' '):<{WIDTH}}"
+        if key in ("name", "description", "rests_under_disturbances"):
             continue
-        if key in ("dynamics", "cost"):
-            _tell_formulas(key, value)
+        if key in _ONLY_IF_THERE and not value:
             continue
-        say(f"{key.replace('_', ' '):<18}{_words(value)}")
+        if key == "dynamics":
+            _tell_lines(label, [f"{step.format(k)} = {text}" for k, text in value.items()])
+        elif key == "cost":
+            say(f"{'running cost':<{WIDTH}}{' + '.join(value.values())}")
+        elif key == "unsafe":
+            _tell_lines(label, [f"{k}: {' and '.join(texts)}" for k, texts in value.items()])
+        elif key == "equilibrium":
+            say(f"{label}{_words(value)}{_REST[details['rests_under_disturbances']]}")
+        else:
+            say(f"{label}{_words(value)}")
 
 
-def _tell_formulas(key: str, formulas: object) -> None:
-    """One line for each right-hand side, or for the running cost."""
-    assert isinstance(formulas, dict)
-    if key == "cost":
-        say(f"{'running cost':<18}{' + '.join(formulas.values())}")
-        return
-    for k, (state, text) in enumerate(formulas.items()):
-        say(f"{key if k == 0 else '':<18}{state}' = {text}")
+_REST = {
+    None: "",
+    True: " (whatever the disturbances are)",
+    False: " (with the disturbances at the centre of their ranges)",
+}
+
+
+def _tell_lines(label: str, lines: list[str]) -> None:
+    for k, line in enumerate(lines):
+        say(f"{label if k == 0 else '':<{WIDTH}}{line}")
 
 
 def _words(value: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.formulas import did_you_mean
-from systems.zoo import bounded, policy_iteration
+from systems.zoo import bounded, policy_iteration, uncertain
 from systems.zoo.bounded import (
     cartpole_bounded,
     double_integrator,
@@ -29,8 +29,16 @@ from systems.zoo.policy_iteration import (
     quadrotor_3d,
     synthetic,
 )
+from systems.zoo.uncertain import (
+    double_integrator_unsafe,
+    pendulum_discrete,
+    pendulum_disturbed,
+    van_der_pol_uncertain,
+)
 
-ENTRIES: dict[str, Entry] = {e.name: e for e in (*policy_iteration.ENTRIES, *bounded.ENTRIES)}
+ENTRIES: dict[str, Entry] = {
+    e.name: e for e in (*policy_iteration.ENTRIES, *bounded.ENTRIES, *uncertain.ENTRIES)
+}
 
 ALIASES = {
     "van-der-pol-reversed": "van-der-pol-reversed-1",
@@ -69,12 +77,15 @@ __all__ = [
     "cartpole",
     "cartpole_bounded",
     "double_integrator",
+    "double_integrator_unsafe",
     "entry",
     "lorenz",
     "names",
     "path_tracking",
     "pendulum",
     "pendulum_bounded",
+    "pendulum_discrete",
+    "pendulum_disturbed",
     "quadrotor_2d",
     "quadrotor_2d_bounded",
     "quadrotor_3d",
@@ -82,4 +93,5 @@ __all__ = [
     "system",
     "van_der_pol",
     "van_der_pol_reversed",
+    "van_der_pol_uncertain",
 ]
