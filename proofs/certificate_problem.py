@@ -125,7 +125,7 @@ def _problem(statement: Statement, notes: Annotations) -> StabilityProblem:
         input_limits=limits,
         description=notes.description,
         parameters={name: value for name, (value, _) in notes.parameters.items()},
-        parameter_units={name: unit for name, (_, unit) in notes.parameters.items()},
+        parameter_units={name: unit for name, (_, unit) in notes.parameters.items() if unit},
         time=statement.time,
         disturbance=disturbance,
         disturbance_range=W,

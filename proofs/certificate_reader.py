@@ -25,6 +25,9 @@ VERSION = 1
 PARTS = (
     "statement", "programs", "evidence", "volume", "annotations", "trust", "provenance",
 )  # fmt: skip
+MOST_BYTES = 200_000_000
+MOST_VALUES = 3_000_000
+"""Numbers, texts, lists and objects of a document; packed arrays are one text each."""
 
 
 def hashes_of(document: Mapping[str, object]) -> dict[str, str]:
@@ -39,7 +42,7 @@ def load_certificate(path: str | PathLike[str]) -> dict[str, object]:
     Raises InputError, one line, where the file is no certificate, of another version, cut off,
     malformed (the place is told), or changed since it was written.
     """
-    data = read_json(path, "a certificate")
+    data = read_json(path, "a certificate", most_bytes=MOST_BYTES, most_values=MOST_VALUES)
     try:
         document = _recognised(data)
         statement = statement_from(document)
@@ -74,10 +77,10 @@ def _recognised(data: object) -> dict[str, object]:
 
 def statement_from(document: Mapping[str, object]) -> Statement:
     """The statement of a document. Raises InputError with the place of what is malformed."""
-    return read_statement(document["statement"], _programs(document["programs"]))
+    return read_statement(document["statement"], programs_from(document["programs"]))
 
 
-def _programs(data: object) -> dict[str, Tape]:
+def programs_from(data: object) -> dict[str, Tape]:
     """Every program as a tape of its first register; the key is its hash."""
     if not isinstance(data, dict):
         raise InputError("programs: an object is wanted")
@@ -111,8 +114,10 @@ def constraints_of(statement: Statement) -> dict[str, int]:
     out = {"decrease": 3, "containment": 1 if continuous else 2}
     if statement.has_origin:
         out |= {"core": 2, "contraction": 2}
-    else:
-        out["defined" if continuous else "trap"] = 2
+    elif continuous:
+        out["defined"] = 2
+    if not continuous:
+        out["trap"] = 2
     if statement.constants["epsilon"] is not None:
         out["small set"] = 2
     for k, (_, tape) in enumerate(statement.unsafe, 1):

@@ -257,16 +257,19 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 def _unsafe(
     data: object, where: str, programs: Mapping[str, Tape], n: int
 ) -> tuple[tuple[str, Tape], ...]:
-    out = []
+    out: list[tuple[str, Tape]] = []
     for i, item in enumerate(list_of(data, where, MOST_COORDINATES)):
         here = f"{where}[{i}]"
         table = object_of(item, here, ("name", "tape"))
+        name = text_of(table["name"], f"{here}.name")
+        if any(name == earlier for earlier, _ in out):
+            raise InputError(f"{here}.name: another unsafe set has this name")
         tape = tape_from(table["tape"], f"{here}.tape", programs)
         count = len(tape.outputs)
         if count > MOST_COORDINATES:
             raise InputError(f"{here}.tape: more than {MOST_COORDINATES} outputs")
         tape = _sized(table["tape"], f"{here}.tape", programs, (n,), (1,) * count)
-        out.append((text_of(table["name"], f"{here}.name"), tape))
+        out.append((name, tape))
     return tuple(out)
 
 

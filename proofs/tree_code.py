@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,12 +31,17 @@ from systems.json_data import integer, object_of, text_of
 
 Array = NDArray[np.float64]
 
-MAX_SPLITS = 20_000_000
+MAX_SPLITS = 4_000_000
 _KEYS = ("splits", "moved_count", "shape", "axes", "moved", "cuts", "reasons", "weights")
 
 
 def encode_tree(tree: SplitTree, regions: Sequence[Box], constraints: int) -> dict[str, object]:
-    """A tree over ``regions`` as JSON data, the same however its nodes are numbered."""
+    """A tree over ``regions`` as JSON data, the same however its nodes are numbered.
+
+    Raises InputError where it is larger than a reader takes.
+    """
+    if tree.nodes - tree.leaves > MAX_SPLITS:
+        raise InputError(f"a split tree of {tree.leaves:,} leaves is too large for a certificate")
     order = _preorder(tree)
     inner = order[tree.axis[order] >= 0]
     leaves = order[tree.axis[order] < 0]
@@ -127,9 +133,9 @@ def _numbered(
 
     Roots come first, children in pairs, and parents before their children.
     """
-    pending, node_of = list(range(roots - 1, -1, -1)), []
-    child, free = np.zeros(len(bits), dtype=np.int64), roots
-    for bit in bits.tolist():
+    pending, node_of = list(range(roots - 1, -1, -1)), array("q")
+    child, free = array("q", bytes(8 * len(bits))), roots
+    for bit in bits.tobytes():  # lists of so many numbers would take several times the memory
         if not pending:
             break
         node = pending.pop()
@@ -142,7 +148,7 @@ def _numbered(
             break
     if pending or len(node_of) != len(bits):
         raise InputError(f"{where}.shape: the bits are not {roots} whole trees")
-    return np.array(node_of, dtype=np.int64), child
+    return np.array(node_of, dtype=np.int64), np.array(child, dtype=np.int64)
 
 
 def _cut(tree: SplitTree, regions: Sequence[Box], given: Array, where: str) -> None:
@@ -155,8 +161,8 @@ def _cut(tree: SplitTree, regions: Sequence[Box], given: Array, where: str) -> N
         axes, rows = tree.axis[nodes].astype(np.int64), np.arange(len(nodes))
         low, high = lower[rows, axes], upper[rows, axes]
         cut = np.where(np.isnan(given[nodes]), _middle(low, high), given[nodes])
-        if not ((low <= cut) & (cut <= high)).all():
-            raise InputError(f"{where}: a cut lies outside the box that it splits")
+        if not ((low < cut) & (cut < high)).all():
+            raise InputError(f"{where}: a cut does not lie inside the box that it splits")
         tree.cut[nodes] = cut
         left_upper, right_lower = upper.copy(), lower.copy()
         left_upper[rows, axes] = cut
@@ -167,7 +173,8 @@ def _cut(tree: SplitTree, regions: Sequence[Box], given: Array, where: str) -> N
 
 
 def _middle(low: Array, high: Array) -> Array:
-    return np.asarray(low + 0.5 * (high - low))
+    with np.errstate(over="ignore", invalid="ignore"):  # no cut lies inside a box so vast
+        return np.asarray(low + 0.5 * (high - low))
 
 
 def _ends(regions: Sequence[Box]) -> tuple[Array, Array]:
@@ -182,7 +189,7 @@ def _packed(array: NDArray[np.generic]) -> str:
 def _unpacked(
     data: object, kind: np.dtype[np.generic], count: int, where: str
 ) -> NDArray[np.generic]:
-    text = text_of(data, where, 400_000_000)
+    text = text_of(data, where, 200_000_000)
     wanted = count * kind.itemsize
     try:
         unpacker = zlib.decompressobj()

@@ -70,14 +70,24 @@ def shown(data: object) -> str:
     return repr(data[:40]) if isinstance(data, str) else kind(data)
 
 
-def read_json(path: str | PathLike[str], what: str) -> object:
+def read_json(
+    path: str | PathLike[str],
+    what: str,
+    *,
+    most_bytes: int = MAX_BYTES,
+    most_values: int | None = None,
+) -> object:
     """The JSON data in a file; ``what`` names the expected kind of file in messages.
 
     Raises InputError, one line, where the file is missing, unreadable, too large, cut off, not
-    JSON, nested too deeply, has a key twice, or holds NaN or a number beyond float64.
+    JSON, nested too deeply, has a key twice, or holds NaN or a number beyond float64. A short text
+    can make millions of small objects: ``most_values`` limits them before any is made.
     """
     file = Path(path)
-    text = _text(file, what)
+    text = _text(file, what, most_bytes)
+    # Every value but the first follows one of these; those inside strings only count too many.
+    if most_values is not None and sum(text.count(c) for c in ",[{") > most_values:
+        raise InputError(f"{file} is not {what}: it holds more than {most_values:,} values")
     try:
         return json.loads(
             text,
@@ -96,12 +106,12 @@ def read_json(path: str | PathLike[str], what: str) -> object:
     raise InputError(f"{file} is not {what}: {problem}")
 
 
-def _text(file: Path, what: str) -> str:
+def _text(file: Path, what: str, most_bytes: int) -> str:
     try:
         if file.exists() and not file.is_file():
             raise InputError(f"{file} is no ordinary file; give {what}")
-        if file.stat().st_size > MAX_BYTES:
-            raise InputError(f"{file} is larger than {MAX_BYTES:,} bytes and not {what}")
+        if file.stat().st_size > most_bytes:
+            raise InputError(f"{file} is larger than {most_bytes:,} bytes and not {what}")
         return file.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise InputError(f"{file}: there is no such file; give {what}") from None

@@ -100,11 +100,12 @@ def _candidate(file: Path) -> dict[str, Any]:
 
 
 def _certificate(file: Path) -> dict[str, Any]:
+    from certify.theorem import Claim
     from cli.outcome import nothing_decided
-    from proofs.certificate import load_certificate
+    from proofs.certificate import conditions_of, load_certificate
 
     document: Mapping[str, Any] = load_certificate(file)
-    statement, evidence = document["statement"], document["evidence"]
+    statement, conditions = document["statement"], conditions_of(document)
     searches = document["provenance"].get("searches", {})
     constants = {k: v for k, v in statement["constants"].items() if v is not None}
     volume = document["volume"]
@@ -112,10 +113,11 @@ def _certificate(file: Path) -> dict[str, Any]:
     reason = "as the certificate states; it was not checked again"
     lines = [
         row("system", str(statement["system"]["name"])),
-        row("claim", str(statement["claim"])),
-        row("", str(statement["words"])),
+        row("claim", str(statement["theorem"])),
+        row("", Claim(statement["theorem"]).words),
         *(row(_words(k), str(v)) for k, v in constants.items()),
-        *(row("condition", f"{name}: {part['claim']}") for name, part in evidence.items()),
+        *(row("condition", f"{name}: {c.claim}") for name, (c, _) in conditions.items()),
+        *([] if volume is None else [row("volume", f"at least {at_least} {volume['unit']}")]),
         row("hash", str(document["sha256"]["document"])),
         f"proved ({reason})",
     ]
@@ -123,22 +125,30 @@ def _certificate(file: Path) -> dict[str, Any]:
         **nothing_decided(reason),
         "verdict": "proved",
         "system": statement["system"]["name"],
-        "claim": statement["claim"],
+        "claim": statement["theorem"],
         "conditions": [
             {
                 "name": name,
-                "claim": part["claim"],
-                "verdict": part["verdict"],
-                "boxes": searches.get(name, {}).get("boxes", 0),
-                "seconds": searches.get(name, {}).get("seconds", 0.0),
+                "claim": condition.claim,
+                "verdict": "proved",
+                "leaves": tree.leaves,
+                "boxes": _recorded(searches, name, "boxes", 0),
+                "seconds": _recorded(searches, name, "seconds", 0.0),
                 "point": None,
             }
-            for name, part in evidence.items()
+            for name, (condition, tree) in conditions.items()
         ],
         "region": {"exact": statement["constants"], "volume": at_least},
         "certificate": str(file),
         "transcript": lines,
     }
+
+
+def _recorded(searches: object, name: str, key: str, absent: float) -> float:
+    """A figure of the provenance, which has no fixed form."""
+    search = searches.get(name) if isinstance(searches, dict) else None
+    value = search.get(key) if isinstance(search, dict) else None
+    return value if isinstance(value, int | float) else absent
 
 
 def _words(key: str) -> str:

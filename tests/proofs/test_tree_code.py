@@ -23,7 +23,7 @@ def grown(seed: int, roots: int, dimension: int, splits: int) -> tuple[SplitTree
     """A random tree, split in random order, some cuts off the middle, every leaf closed."""
     generator = np.random.default_rng(seed)
     regions = [
-        Box.of([(Fraction(-1 - k, 3), Fraction(generator.integers(1, 9), 7))] * dimension)
+        Box.of([(Fraction(-1 - k, 3), Fraction(int(generator.integers(1, 9)), 7))] * dimension)
         for k in range(roots)
     ]
     builder = TreeBuilder(roots)
@@ -117,7 +117,7 @@ def _repacked(raw: bytes) -> str:
         ("axes", _repacked(b"\x09" * 5), "axis"),
         ("axes", _repacked(b"\x00" * 4), "length"),
         ("moved", _repacked(b"\xff" * 4), "numbers of splits"),
-        ("cuts", _repacked(np.array([7.0]).tobytes()), "outside the box"),
+        ("cuts", _repacked(np.array([7.0]).tobytes()), "inside the box"),
         ("reasons", _repacked(np.full(6, 12, dtype="<u2").tobytes()), "no constraint"),
         ("reasons", _repacked(np.full(6, 65535, dtype="<u2").tobytes()), "no constraint"),
         ("weights", _repacked(np.array([-1.0]).tobytes()), "negative"),
