@@ -59,7 +59,8 @@ class _Places:
         """The place of a key, such as "motor.toml:14: [domain] theta"."""
         line = self._lines.find(*path)
         place = f"{self._file}:{line}" if line else f"{self._file}"
-        return f"{place}: [{path[0]}] {' '.join(path[1:])}".rstrip() if path else place
+        keys = [key if key.isprintable() else repr(key) for key in path[1:]]
+        return f"{place}: [{path[0]}] {' '.join(keys)}".rstrip() if path else place
 
 
 def _shape(tables: Mapping[str, object], places: _Places) -> SystemFile:

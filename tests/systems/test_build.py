@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import sympy as sp
 
 from systems import expression as ex
 from systems.affine_split import split_affine
+from systems.box import Box
 from systems.build import system_from_sympy, system_from_text
 from systems.differentiate import gradient
 from systems.errors import InputError
@@ -203,3 +205,38 @@ def test_two_symbols_of_one_name() -> None:
 def test_costs_that_are_positive_without_being_quadratic_are_fine() -> None:
     for Q in ("abs(x) + abs(v)", "x**4 + v**2", "1 - cos(x) + v**2", "x**2*(1 + v**2) + v**2"):
         assert _oscillator(Q=Q)() is not None
+
+
+def test_text_and_sympy_give_the_same_disturbed_system() -> None:
+    x, v, u, w, h = sp.symbols("x v u w h")
+    more: dict[str, Any] = {
+        "domain": [[-1, 1], [-1, 1]],
+        "time": "discrete",
+        "disturbance_range": [["-1/2", "1/2"]],
+        "unsafe": {"wall": "x >= 0.75", "corner": ["x >= 0.5", "v <= -h"]},
+    }
+    written = system_from_text(
+        "cart", ["x", "v"], ["u"], ["x + h*v", "v + h*(u + w**2*v)"],
+        parameters={"h": "0.1"}, disturbances=["w"], **more,
+    )  # fmt: skip
+    symbolic = system_from_sympy(
+        "cart", [x, v], [u], [x + h * v, v + h * (u + w**2 * v)],
+        parameters={h: "0.1"}, disturbances=[w], **more,
+    )  # fmt: skip
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, size=(20, 3))
+    for system in (written, symbolic):
+        assert system.time == "discrete" and system.disturbance_names == ("w",)
+        assert system.disturbance_range == Box.of([["-1/2", "1/2"]])
+        assert [len(s.constraints) for s in system.unsafe] == [1, 2]
+        f, g = function([system.drift, *system.input_columns], *system.variables)(points)
+        p, q, r = points.T
+        np.testing.assert_allclose(f, np.stack([p + 0.1 * q, q + 0.1 * r**2 * q], 1), rtol=1e-13)
+        np.testing.assert_allclose(g, [[0, 0.1]] * 20, rtol=1e-15)
+
+
+def test_a_range_of_another_length_is_told() -> None:
+    with pytest.raises(InputError, match="disturbance_range: 1 entries are wanted, 2 given"):
+        system_from_text(
+            "p", ["x"], [], {"x": "w - x"}, domain=[[-1, 1]],
+            disturbances=["w"], disturbance_range=[[-1, 1], [-1, 1]],
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from systems import expression as ex
 from systems.errors import InputError
 from systems.evaluate import function
 from systems.formulas import FUNCTIONS, constant_value
-from systems.parser import parse_expression
+from systems.parser import parse_comparison, parse_expression
 from tests.systems.strategies import FLOAT_FUNCTIONS, NAMES, Tree, rational_trees, smooth_trees
 
 STATE = ex.variable("x", 3)
@@ -235,3 +235,63 @@ def test_any_sequence_of_tokens_is_a_formula_or_an_input_error(tokens: list[str]
         assert parse_expression("".join(tokens), VARIABLES, where="here").size == 1
     except InputError as error:
         assert "\n" not in str(error)
+
+
+@settings(max_examples=100)
+@given(rational_trees(), rational_trees(), st.sampled_from([">=", "<="]))
+def test_a_comparison_is_the_difference_of_its_sides(left: Tree, right: Tree, sign: str) -> None:
+    try:
+        a, b = value_of(left.render()), value_of(right.render())
+        text = f"{left.render()} {sign}\n {right.render()}"
+        difference = constant_value(parse_comparison(text, CONSTANTS, where="here"))
+    except InputError:
+        return  # a division by 0, or constants too long to carry
+    assert a is not None and b is not None
+    assert difference == (a - b if sign == ">=" else b - a)
+
+
+REFUSED_COMPARISONS = {
+    "x": (1, "a comparison is wanted, such as x1 >= 3/2"),
+    "(x >= 1) + 2": (1, "a comparison is wanted"),
+    "x >= 1 if y else 2": (1, "a comparison is wanted"),
+    "not x >= 1": (1, "a comparison is wanted"),
+    "x > 1": (1, "write >= or <=; the boundary belongs to the set"),
+    "x == 1": (1, "only >= and <= compare here"),
+    "x in y": (1, "only >= and <= compare here"),
+    "0 <= x <= 1": (6, "write each comparison as a text of its own"),
+    "x >= 1 or y >= 1": (11, "write each comparison as a text of its own"),
+    "x = 1": (3, "write >= or <=, as in x1 >= 3/2"),
+    "x => 1": (3, "write >= or <=, as in x1 >= 3/2"),
+    "x =< 1": (3, "write >= or <=, as in x1 >= 3/2"),
+    "x := 1": (4, "write >= or <=, as in x1 >= 3/2"),
+    "x ≥ 1": (3, "write >= for ≥"),
+    "x ≤ 1": (3, "write <= for ≤"),
+    "x >= 2y": (6, "a number runs into a name"),
+    "x >= ": (None, "not a formula"),
+    ">= 1": (1, "not a formula"),
+    "x >= q": (6, "unknown name 'q'"),
+    "x >= (y >= 1)": (7, "comparisons are not allowed"),
+    "x >= 1/0": (6, "division by zero"),
+    "": (1, "the formula is empty"),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED_COMPARISONS)
+def test_what_is_no_comparison_is_told_in_one_line(text: str) -> None:
+    column, message = REFUSED_COMPARISONS[text]
+    with pytest.raises(InputError) as caught:
+        parse_comparison(text, VARIABLES, where="plant.toml:7: [unsafe] wall")
+    told = str(caught.value)
+    assert told.startswith("plant.toml:7: [unsafe] wall, column ")
+    assert message in told and "\n" not in told
+    if column is not None:
+        assert f", column {column}: " in told
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from([*"()+-*/.,=<> x", ">=", "<=", "y", "1", " and "]), max_size=12))
+def test_any_tokens_are_a_comparison_or_an_input_error(tokens: list[str]) -> None:
+    try:
+        assert parse_comparison("".join(tokens), VARIABLES, where="here").size == 1
+    except InputError as error:
+        assert str(error).startswith("here, ") and "\n" not in str(error)

@@ -65,7 +65,7 @@ def test_several_inputs_and_shared_nodes_round_trip(seed: int) -> None:
 def test_every_system_of_the_zoo_round_trips(name: str) -> None:
     system = zoo.system(name)
     outputs = [system.drift, *system.input_columns, system.state_cost]
-    check_round_trip(compile_tape(outputs, [system.state]))
+    check_round_trip(compile_tape(outputs, system.variables))
 
 
 def test_every_operation_is_among_the_tested() -> None:

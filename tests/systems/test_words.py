@@ -11,8 +11,17 @@ from systems import zoo
 from systems.dynamics import ControlAffineSystem
 from systems.evaluate import function
 from systems.expression import Expression
-from systems.parser import parse_expression
-from systems.words import TooLongError, costs, equations, formula
+from systems.parser import parse_comparison, parse_expression
+from systems.words import (
+    TooLongError,
+    costs,
+    disturbance_names,
+    equations,
+    formula,
+    input_names,
+    state_names,
+    unsafe_sets,
+)
 from tests.systems import strategies as trees
 
 POINTS = np.random.default_rng(0).uniform(-1.0, 1.0, size=(50, 3))
@@ -24,30 +33,35 @@ def same(read: Expression, meant: Expression, x: Expression, points: np.ndarray)
 
 
 def named(system: ControlAffineSystem) -> tuple[list[str], list[str]]:
-    n, m = system.state_dimension, system.input_dimension
-    states = list(system.state_names) or [f"x{i}" for i in range(n)]
-    return states, list(system.input_names) or [f"u{j}" for j in range(m)]
+    return state_names(system), input_names(system)
 
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_the_zoo_is_written_and_read_back(name: str) -> None:
     system = zoo.system(name)
-    n, m = system.state_dimension, system.input_dimension
+    n, m, p = system.state_dimension, system.input_dimension, system.disturbance_dimension
     states, inputs = named(system)
-    z = ex.variable("z", n + m)
-    names = {s: z[i] for i, s in enumerate([*states, *inputs])}
+    z = ex.variable("z", n + m + p)
+    names = {s: z[i] for i, s in enumerate([*states, *inputs, *disturbance_names(system)])}
     here = {system.state: ex.select(z, range(n))}
+    if system.disturbance is not None:
+        here[system.disturbance] = ex.select(z, range(n + m, n + m + p))
     control = ex.select(z, range(n, n + m)) if m else None
     whole = ex.substitute(system.drift, here)
     for j, column in enumerate(system.input_columns):
         assert control is not None
         whole = whole + ex.substitute(column, here) * control[j]
-    points = np.random.default_rng(1).uniform(-1.0, 1.0, size=(20, n + m))
+    points = np.random.default_rng(1).uniform(-1.0, 1.0, size=(20, n + m + p))
     points[:, :n] = system.domain.sample(20, np.random.default_rng(2))
     for i, row in enumerate(equations(system, states, inputs)):
         same(parse_expression(row, names, where="row"), whole[i], z, points)
     Q, _ = costs(system, states, inputs)
     same(parse_expression(Q, names, where="Q"), ex.substitute(system.state_cost, here), z, points)
+    told = unsafe_sets(system, states)
+    for unsafe in system.unsafe:
+        for text, constraint in zip(told[unsafe.name], unsafe.constraints, strict=True):
+            meant = ex.substitute(constraint, here)
+            same(parse_comparison(text, names, where="unsafe"), meant, z, points)
 
 
 @settings(max_examples=150, deadline=None)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from systems import expression as ex
 from systems import zoo
-from systems.checks import equilibrium_values
+from systems.checks import equilibrium_values, rests_under_disturbances
 from systems.differentiate import gradient
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -22,7 +22,7 @@ from systems.linearize import linearize
 from systems.quadratic import is_positive_definite, is_symmetric
 
 Array = NDArray[np.float64]
-Rates = Callable[[Array, Array], list[Array]]  # columns of x and u → columns of ẋ
+Rates = Callable[..., list[Array]]  # columns of x, u and, where there is one, w → of ẋ or x⁺
 
 
 def _pendulum(m: float, g: float, length: float, b: float) -> Rates:
@@ -94,6 +94,10 @@ def _path(x: Array, u: Array) -> list[Array]:
     return [2 * np.sin(x[1]), 2 * u[0] - np.cos(x[1]) / (5 - np.sin(x[1]))]
 
 
+def _euler(rates: Rates, h: float) -> Rates:
+    return lambda x, u: [a + h * r for a, r in zip(x, rates(x, u), strict=True)]
+
+
 REFERENCE: dict[str, Rates] = {
     **{
         f"synthetic-{n}": lambda x, u: [a**3 + b for a, b in zip(x, u, strict=True)]
@@ -115,10 +119,16 @@ REFERENCE: dict[str, Rates] = {
     "path-tracking-0.5": _path,
     "cartpole-bounded": _cart_bounded,
     "quadrotor-2d-bounded": _quadrotor_2d_bounded,
+    "pendulum-discrete": _euler(_pendulum(0.1, 9.8, 0.5, 0.1), 0.02),
+    "pendulum-disturbed": lambda x, u, w: _pendulum(0.1, 9.8, 0.5, 0.1)(x, u + w),
+    "van-der-pol-uncertain": lambda x, u, w: _reversed(w[0])(x, u),
+    "double-integrator-unsafe": lambda x, u: [x[1], u[0]],
 }
 
 COSTS = {
     "pendulum": ([1, 1], [2]),
+    "pendulum-discrete": ([1, 1], [2]),
+    "pendulum-disturbed": ([1, 1], [2]),
     "lorenz": ([1, 1, 1], [1]),
     "cartpole": ([60, 1.5, 180, 45], [1]),
     "quadrotor-2d": ([10, 10, 10, 1, 1, 1], [1, 1]),
@@ -138,9 +148,21 @@ LIMITS = {
 }
 
 
-def rates(system: ControlAffineSystem, points: Array, inputs: Array) -> Array:
-    """f(x) + g(x) u at N points, (N, n)."""
-    f, *columns = function([system.drift, *system.input_columns], system.state)(points)
+def disturbances(system: ControlAffineSystem, count: int, seed: int) -> Array:
+    """Samples of w, (count, p)."""
+    if system.disturbance_range is None:
+        return np.empty((count, 0))
+    return system.disturbance_range.sample(count, np.random.default_rng(seed))
+
+
+def rates(
+    system: ControlAffineSystem, points: Array, inputs: Array, w: Array | None = None
+) -> Array:
+    """f(x) + g(x) u at N points, (N, n); without w, where that is the centre of its range."""
+    if w is None:
+        system, w = system.nominal(), np.empty((len(points), 0))
+    compiled = function([system.drift, *system.input_columns], *system.variables)
+    f, *columns = compiled(np.hstack([points, w]))
     return f + sum((g * inputs[:, j : j + 1] for j, g in enumerate(columns)), np.zeros_like(f))
 
 
@@ -154,8 +176,9 @@ def test_dynamics_agree_with_hand_written_ones(name: str) -> None:
     generator = np.random.default_rng(1)
     points = system.domain.sample(50, generator)
     inputs = generator.normal(size=(50, system.input_dimension))
-    expected = np.stack(REFERENCE[name](points.T, inputs.T), axis=1)
-    np.testing.assert_allclose(rates(system, points, inputs), expected, rtol=1e-11, atol=1e-11)
+    w = disturbances(system, 50, 2)
+    expected = np.stack(REFERENCE[name](points.T, inputs.T, *([w.T] if w.size else [])), axis=1)
+    np.testing.assert_allclose(rates(system, points, inputs, w), expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -292,6 +315,24 @@ def test_the_reversed_limit_cycle_fits_into_its_box() -> None:
         reach = np.abs(forward.y).max(axis=1)
         assert (reach < [float(v) for v in system.domain.upper]).all()
         assert (reach > [1.9, 2.5]).all()
+
+
+def test_only_what_vanishes_at_the_equilibrium_leaves_it_at_rest() -> None:
+    assert not rests_under_disturbances(zoo.pendulum_disturbed())
+    assert rests_under_disturbances(zoo.van_der_pol_uncertain())
+    assert rests_under_disturbances(zoo.pendulum_discrete())
+
+
+def test_unsafe_sets_lie_where_they_are_said_to() -> None:
+    system = zoo.double_integrator_unsafe()
+    wall, fast = (function(list(s.constraints), system.state) for s in system.unsafe)
+    points = np.array([[1.6, 0.0], [0.6, 1.5], [0.4, 1.5], [0.0, 0.0]])
+
+    def inside(values: list[Array]) -> list[bool]:
+        return (np.hstack(values) >= 0).all(axis=1).tolist()
+
+    assert inside(wall(points)) == [True, False, False, False]
+    assert inside(fast(points)) == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
