@@ -98,7 +98,7 @@ def measure(case: Case, neurons: int, settings: Settings) -> Row:
         return timed(system, candidate, asked, budget, repeats)
 
     whole = prove(Claim.ASYMPTOTIC_STABILITY)
-    paper = None if case.search_level else prove(Claim.ATTRACTION)
+    paper = None if case.search_level else prove(Claim.PRACTICAL_STABILITY)
     return _row(case, neurons, candidate.provenance.get("seconds"), paper, whole)
 
 

@@ -4,6 +4,9 @@ Claim 1 of a certificate, F(x*) = 0, V(x*) = 0 and ∇V(x*) = 0, is about real n
 can show it, since every enclosure of 0 also holds its neighbours. Here the tape is evaluated at the
 point with exact forms (:mod:`certify.exact_forms`), in which N(x*) − N(x*) cancels symbolically;
 balls only decide signs and that divisors are not 0, and show what is certainly not 0.
+
+Inputs that are no numbers but range over a box (the disturbances: F(x*, w) = 0 for all w) are
+symbols of the forms, and the balls then enclose all values on that box.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from certify.exact_forms import (
     number,
     rational,
 )
+from systems.box import Box
 from systems.exact import ExactArray, exact
 from systems.expression import Op
 from systems.tape import Instruction, Tape
@@ -49,21 +53,27 @@ class ZeroTest:
     upper: float
 
 
-def prove_zero(tape: Tape, point: Sequence[Fraction | int | float]) -> list[list[ZeroTest]]:
+def prove_zero(
+    tape: Tape, point: Sequence[Fraction | int | float], free: Box | None = None
+) -> list[list[ZeroTest]]:
     """For each output, for each entry: is it 0 at the point, in real arithmetic?
 
-    Where a relu, min or max is at its kink, its derivative is a set and counts as undetermined;
-    0 times it is still 0. Raises ValueError where the point has another dimension than the tape.
+    With ``free``, the point is only the first part of the input, the rest being anywhere in that
+    box: ZERO and NONZERO then hold for all of it, and the bounds are of the range. Where a relu,
+    min or max is at its kink, its derivative is a set and counts as undetermined; 0 times it is
+    still 0. Raises ValueError where the dimensions do not add up to the tape's.
     """
-    at = [exact(v) for v in point]
-    balls = BallInterpreter(tape, 256).registers(at, at)
-    forms = _Evaluation(tape, at, balls).run()
+    fixed = tuple(exact(v) for v in point)
+    low = fixed if free is None else fixed + free.lower
+    high = fixed if free is None else fixed + free.upper
+    balls = BallInterpreter(tape, 256).registers(low, high)
+    forms = _Evaluation(tape, low, high, balls).run()
     zero = [[value == {} for value in forms[o]] for o in tape.outputs]
     for precision in (1024, 4096):  # a small residual shows itself in the end
         answers = _answers([balls[o] for o in tape.outputs], zero)
         if not any(_is_open(test) for entries in answers for test in entries):
             return answers
-        balls = BallInterpreter(tape, precision).registers(at, at)
+        balls = BallInterpreter(tape, precision).registers(low, high)
     return _answers([balls[o] for o in tape.outputs], zero)
 
 
@@ -86,13 +96,25 @@ def _answer(ball: arb, is_zero: bool) -> ZeroTest:
 
 
 class _Evaluation:
-    """The forms of all registers at the point; ``balls`` enclose the same registers there."""
+    """The forms of all registers at the point; ``balls`` enclose the same registers there.
 
-    def __init__(self, tape: Tape, point: Sequence[Fraction], balls: list[list[arb]]) -> None:
+    An input with a range, low < high, is an atom.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        low: Sequence[Fraction],
+        high: Sequence[Fraction],
+        balls: list[list[arb]],
+    ) -> None:
         self.tape = tape
-        self.point = [number(v) for v in point]
         self.balls = balls
         self.atoms = Atoms()
+        self.point = [
+            number(a) if a == b else self.atoms.atom("input", i)
+            for i, (a, b) in enumerate(zip(low, high, strict=True))
+        ]
 
     def run(self) -> list[list[Value]]:
         registers: list[list[Value]] = []

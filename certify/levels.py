@@ -21,16 +21,29 @@ def sampled_points(condition: Condition, count: int, seed: int) -> Array:
     """Points of the condition's regions: uniform, and drawn towards the centres on all scales.
 
     Small sublevel sets lie there, and in many dimensions no uniform point would hit them.
+    Disturbances, the coordinates after the first input, are drawn towards their ends instead.
     """
     generator = np.random.default_rng(seed)
     share = max(count // len(condition.regions), 64)
+    n = condition.tape.inputs[0][1]
     out = []
     for region in condition.regions:
         points = region.sample(share, generator)
         centre = np.array([float(v) for v in region.centre])
         scale = np.where(np.arange(share) % 2, 10.0 ** generator.uniform(-3, 0, share), 1.0)
-        out.append(centre + scale[:, None] * (points - centre))
+        scaled = centre + scale[:, None] * (points - centre)
+        if len(centre) > n:
+            low, high = region.outer()
+            scaled[:, n:] = extreme_sample(low[n:], high[n:], share, generator)
+        out.append(scaled)
     return np.concatenate(out)
+
+
+def extreme_sample(low: Array, high: Array, count: int, generator: np.random.Generator) -> Array:
+    """Points of a box, (count, p), two coordinates of three at an end, where disturbances do their
+    worst."""
+    share = np.clip(generator.uniform(-1.0, 2.0, (count, len(low))), 0.0, 1.0)
+    return np.asarray(low + (high - low) * share)
 
 
 def lowest_violation(condition: Condition, ranked: int, seed: int = 0) -> float | None:
@@ -107,6 +120,46 @@ def slower_or_lower(floor: Fraction, slower: bool, lower: bool) -> Relax:
             levels = [c.level for c in condition.violation]
             levels[2] = -short_fraction(Fraction(-rate) / 2, down=True)
             return condition.with_levels(levels)
+        return lowered(condition, found) if lower else None
+
+    return relax
+
+
+def narrower_or_slower(least: Fraction, raises_to: Fraction | None, lowers: bool) -> Relax:
+    """Relax a decrease condition whose band may move at both ends.
+
+    A smaller μ, not below ``least``, where V still decreases by more than that at the
+    counterexample; else the band ends at it: the part above stays, or the part below where c2 may
+    be lowered and that part is wider. The lower end is not raised beyond ``raises_to``.
+    """
+
+    def relax(condition: Condition, found: Counterexample) -> Condition | None:
+        bottom, top, speed = (c.level for c in condition.violation)
+        rate = Fraction(found.outputs[condition.violation[2].output][1])
+        if -rate / 2 >= least and -rate < -speed:
+            return condition.with_levels([bottom, top, -short_fraction(-rate / 2, down=True)])
+        low, high = (Fraction(v) for v in found.outputs[condition.violation[0].output])
+        raised = short_fraction(high * Fraction(33, 32), down=False)
+        lowered = short_fraction(low * Fraction(255, 256), down=True)
+        ceiling = top if raises_to is None else min(top, raises_to)
+        may_raise = bottom < raised < ceiling
+        may_lower = lowers and bottom < lowered < top
+        if may_raise and not (may_lower and lowered - bottom > top - raised):
+            return condition.with_levels([raised, top, speed])
+        return condition.with_levels([bottom, lowered, speed]) if may_lower else None
+
+    return relax
+
+
+def steady_or_lower(floor: Fraction, alpha: Fraction, slower: bool, lower: bool) -> Relax:
+    """Relax an exponential decrease condition: a lower c2, where that is allowed; not where V
+    still falls at half the rate and another alpha may be tried (``slower``)."""
+    lowered = lower_level(1, floor)
+
+    def relax(condition: Condition, found: Counterexample) -> Condition | None:
+        value, excess = (Fraction(low) for low, _ in found.outputs)
+        if slower and value > 0 and excess < value * alpha / 2:
+            return None
         return lowered(condition, found) if lower else None
 
     return relax

@@ -1,9 +1,11 @@
 """The quadratic that closes the origin: a small ellipsoid on which solutions provably converge.
 
-With S(x) = P DF(x) + DF(x)ᵀ P ≺ 0 on E = {q ≤ c_q}, q(x) = (x − x*)ᵀ P (x − x*) and F(x*) = 0,
-q̇(x) = (x − x*)ᵀ ∫₀¹ S(x* + s (x − x*)) ds (x − x*) < 0 for every x ≠ x* in E, since E contains the
-segment (Krasovskii's and Demidovich's argument; Khalil, Nonlinear Systems, exercise 4.10). F need
-only be Lipschitz: at a kink every element of the enclosed Clarke Jacobian is covered.
+In continuous time, with S(x) = P DF(x) + DF(x)ᵀ P ≺ 0 on E = {q ≤ c_q} and F(x*) = 0, where
+q(x) = (x − x*)ᵀ P (x − x*), q̇(x) = (x − x*)ᵀ ∫₀¹ S(x* + s (x − x*)) ds (x − x*) < 0 for every
+x ≠ x* in E, since E contains the segment (Krasovskii's and Demidovich's argument; Khalil,
+Nonlinear Systems, exercise 4.10). In discrete time q(F(x)) < q(x) follows likewise from
+DFᵀ P DF ≺ P, as these DF make a convex set. F need only be Lipschitz: at a kink every element of
+the enclosed Clarke Jacobian is covered.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.conditions import Condition
-from certify.stability import Ellipsoid, StabilityProblem, is_positive_definite
+from certify.ellipsoid import Ellipsoid, exact_inverse, is_positive_definite
+from certify.stability import StabilityProblem
 from certify.verdict import Counterexample
 from systems.box import Box
 from systems.differentiate import NotDifferentiableError, gradient, jacobian
@@ -28,47 +31,103 @@ Array = NDArray[np.float64]
 
 
 def linearisation(problem: StabilityProblem) -> Array:
-    """A ≈ DF(x*), in floating point, (n, n)."""
-    point = np.array([[float(v) for v in problem.system.equilibrium]])
-    rows = function(list(jacobian(problem.field, problem.state)), problem.state)(point)
+    """A ≈ ∂F/∂x at x*, in floating point, (n, n); with w at the centre of W."""
+    rows = function(list(jacobian(problem.field, problem.state)), *problem.variables)(
+        centre_point(problem)
+    )
     return np.array([row[0] for row in rows])
 
 
-def instability(matrix: Array) -> str | None:
+def centre_point(problem: StabilityProblem) -> Array:
+    """(x*, the centre of W), of shape (1, n + p)."""
+    W = problem.system.disturbance_range
+    values = [*problem.system.equilibrium, *(() if W is None else W.centre)]
+    return np.array([[float(v) for v in values]])
+
+
+def instability(matrix: Array, discrete: bool = False) -> str | None:
     """Why a linearisation does not show local exponential stability, or None where it does."""
     if not np.isfinite(matrix).all():
         return "the linearisation at the equilibrium is not finite"
-    worst = max(np.linalg.eigvals(matrix), key=lambda v: v.real)
-    if worst.real < -1e-9 * (1.0 + abs(matrix).max()):
+    values = np.linalg.eigvals(matrix)
+    slack = 1e-9 * (1.0 + abs(matrix).max())
+    if discrete:
+        worst = max(values, key=abs)
+        outside, where = abs(worst) >= 1.0 - slack, "inside the unit circle"
+    else:
+        worst = max(values, key=lambda v: v.real)
+        outside, where = worst.real >= -slack, "in the left half-plane"
+    if not outside:
         return None
     return (
         "the linearisation of the closed loop at the equilibrium has the eigenvalue "
         f"{worst.real:.4g}{f' + {abs(worst.imag):.4g}i' if worst.imag else ''}, which is not "
-        "safely in the left half-plane"
+        f"safely {where}"
     )
 
 
-def ellipsoids(problem: StabilityProblem, matrix: Array) -> Iterator[Ellipsoid]:
-    """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation."""
-    n = len(matrix)
-    point = np.array([[float(v) for v in problem.system.equilibrium]])
+def rate_of(matrix: Array, discrete: bool) -> float:
+    """The supremum of the rates alpha at which some quadratic form decreases along x ↦ A x."""
+    values = np.linalg.eigvals(matrix)
+    if discrete:
+        return float(1.0 - max(abs(values)) ** 2)
+    return float(-2.0 * max(values.real))
+
+
+def ellipsoids(
+    problem: StabilityProblem, matrix: Array, alpha: Fraction | None = None
+) -> Iterator[Ellipsoid]:
+    """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation.
+
+    With ``alpha``, quadratic forms that decrease at this rate.
+    """
+    point = centre_point(problem)[:, : problem.state.size]
+    form = _Form(matrix, problem.is_discrete, 0.0 if alpha is None else float(alpha))
     with suppress(NotDifferentiableError):  # a relu V has no curvature; Lyapunov's equation serves
         slope = gradient(problem.value, problem.state)
         rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
-        yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, matrix)
-    from scipy.linalg import solve_continuous_lyapunov  # takes half a second to import
+        yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, form)
+    shape = form.solution()
+    if shape is not None:
+        yield from _ellipsoid(shape, form)
 
-    yield from _ellipsoid(solve_continuous_lyapunov(matrix.T, -np.eye(n)), matrix)
+
+class _Form:
+    """−S of the linearisation A, for a shape P: what has to be positive definite."""
+
+    def __init__(self, matrix: Array, discrete: bool, alpha: float) -> None:
+        self.matrix, self.discrete, self.alpha = matrix, discrete, alpha
+
+    def dissipation(self, shape: Array) -> Array:
+        A = self.matrix
+        if self.discrete:
+            return np.asarray((1.0 - self.alpha) * shape - A.T @ shape @ A)
+        return np.asarray(-(shape @ A + A.T @ shape + self.alpha * shape))
+
+    def solution(self) -> Array | None:
+        """The P whose dissipation is the unit matrix; None where none is positive definite."""
+        n = len(self.matrix)
+        from scipy.linalg import (  # takes half a second to import
+            solve_continuous_lyapunov,
+            solve_discrete_lyapunov,
+        )
+
+        if not self.discrete:
+            shifted = self.matrix + 0.5 * self.alpha * np.eye(n)
+            return np.asarray(solve_continuous_lyapunov(shifted.T, -np.eye(n)))
+        if rate_of(self.matrix, True) <= self.alpha:
+            return None
+        scale = 1.0 - self.alpha
+        return np.asarray(solve_discrete_lyapunov((self.matrix / scale**0.5).T, np.eye(n) / scale))
 
 
-def _ellipsoid(shape: Array, matrix: Array) -> Iterator[Ellipsoid]:
+def _ellipsoid(shape: Array, form: _Form) -> Iterator[Ellipsoid]:
     """The ellipsoid of that shape, if its quadratic form decreases along the linearisation."""
     if not np.isfinite(shape).all():
         return
     shape = _short(0.5 * (shape + shape.T))
-    dissipation = -(shape @ matrix + matrix.T @ shape)
     try:
-        factor = np.linalg.cholesky(dissipation)
+        factor = np.linalg.cholesky(form.dissipation(shape))
     except np.linalg.LinAlgError:
         return
     if is_positive_definite(shape):
@@ -106,31 +165,15 @@ def hull(problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction) -> Bo
     return Box.of(sides)
 
 
-def exact_inverse(matrix: Array) -> list[list[Fraction]]:
-    """The inverse of a nonsingular float matrix, in rationals (Gauss-Jordan)."""
-    n = len(matrix)
-    rows = [
-        [Fraction(v) for v in row] + [Fraction(int(i == j)) for j in range(n)]
-        for i, row in enumerate(matrix.tolist())
-    ]
-    for k in range(n):
-        pivot = next(i for i in range(k, n) if rows[i][k])
-        rows[k], rows[pivot] = rows[pivot], rows[k]
-        lead = rows[k][k]
-        rows[k] = [v / lead for v in rows[k]]
-        for i in range(n):
-            if i != k and rows[i][k]:
-                factor = rows[i][k]
-                rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
-    return [row[n:] for row in rows]
-
-
 def contraction_on_hull(
-    problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction
+    problem: StabilityProblem,
+    ellipsoid: Ellipsoid,
+    level: Fraction,
+    alpha: Fraction | None = None,
 ) -> Condition:
     """The contraction condition, searched on the ellipsoid's hull instead of the whole domain."""
-    condition = problem.contraction(ellipsoid, level)
-    return replace(condition, regions=(hull(problem, ellipsoid, level),))
+    condition = problem.contraction(ellipsoid, level, alpha)
+    return replace(condition, regions=(problem.disturbed(hull(problem, ellipsoid, level)),))
 
 
 def shrink_ellipsoid(condition: Condition, found: Counterexample) -> Condition | None:

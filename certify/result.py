@@ -7,29 +7,48 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from certify.branch_and_bound import Search
-from certify.stability import Ellipsoid, StabilityProblem
+from certify.ellipsoid import Ellipsoid
+from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants, Theorem
 from certify.verdict import Counterexample, Refuted, Verdict
 from certify.volume import Paving
+from systems.dynamics import ControlAffineSystem
 
 
 @dataclass(frozen=True)
 class Requested:
-    """Constants the user fixes; what is None is searched for. All positive."""
+    """Constants the user fixes; what is None is searched for. All positive.
+
+    ``alpha`` is the rate of exponential stability, whose decrease has no ``mu``.
+    """
 
     c1: Fraction | None = None
     c2: Fraction | None = None
     mu: Fraction | None = None
     epsilon: Fraction | None = None
     claim: Claim = Claim.ASYMPTOTIC_STABILITY
+    alpha: Fraction | None = None
 
     def __post_init__(self) -> None:
-        for name in ("c1", "c2", "mu", "epsilon"):
+        for name in ("c1", "c2", "mu", "epsilon", "alpha"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, not {float(value):g}")
         if self.c1 is not None and self.c2 is not None and self.c1 >= self.c2:
             raise ValueError(f"c1 = {float(self.c1):g} must be below c2 = {float(self.c2):g}")
+        if self.claim is Claim.EXPONENTIAL_STABILITY:
+            if self.mu is not None:
+                raise ValueError("exponential stability has a rate alpha, and no mu; leave mu out")
+        elif self.alpha is not None:
+            raise ValueError("only exponential stability has a rate; claim that, or leave it out")
+
+    def check_for(self, system: ControlAffineSystem) -> None:
+        """Raises ValueError where the constants make no sense for the system."""
+        if system.time == "discrete" and self.alpha is not None and self.alpha >= 1:
+            raise ValueError(
+                f"in discrete time V falls to (1 - alpha) V in a step, so that the rate must be "
+                f"below 1, not {float(self.alpha):g}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

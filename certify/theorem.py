@@ -14,46 +14,68 @@ from fractions import Fraction
 
 from certify.branch_and_bound import Search
 from certify.conditions import Condition
-from certify.origin import exact_inverse, largest_level_inside
-from certify.stability import Ellipsoid, StabilityProblem, is_positive_definite
+from certify.ellipsoid import Ellipsoid, exact_inverse, is_positive_definite
+from certify.fixed_point import centre_verdict, equilibrium_verdict
+from certify.origin import largest_level_inside
+from certify.stability import StabilityProblem
 from certify.verdict import Proved
 
 
 class Claim(Enum):
-    """What a certificate states."""
+    """What a certificate states; the value is the theorem's name in files."""
 
     ASYMPTOTIC_STABILITY = "asymptotic stability"
-    ATTRACTION = "attraction"
+    EXPONENTIAL_STABILITY = "exponential stability"
+    PRACTICAL_STABILITY = "practical stability"
+
+    @property
+    def closes_origin(self) -> bool:
+        """Whether it speaks of what happens at the equilibrium itself."""
+        return self is not Claim.PRACTICAL_STABILITY
 
     @property
     def words(self) -> str:
-        """The theorem, for people."""
-        if self is Claim.ASYMPTOTIC_STABILITY:
-            return (
-                "The equilibrium is asymptotically stable, and every solution that starts in the "
-                "domain with V ≤ c2 stays there and converges to it."
-            )
-        return (
-            "Every solution that starts in the domain with V ≤ c2 stays there, reaches {V ≤ c1} "
-            "in finite time and never leaves it again. Nothing is claimed about convergence to "
-            "the equilibrium itself."
-        )
+        """The theorem in a sentence or two; :attr:`Theorem.words` says all that follows."""
+        stays = "Every solution that starts in the domain with V ≤ c2 stays there"
+        match self:
+            case Claim.ASYMPTOTIC_STABILITY:
+                return (
+                    "The equilibrium is asymptotically stable, and every solution that starts in "
+                    "the domain with V ≤ c2 stays there and converges to it."
+                )
+            case Claim.EXPONENTIAL_STABILITY:
+                return (
+                    "The equilibrium is exponentially stable: every solution that starts in the "
+                    "domain with V ≤ c2 stays there and converges to it at the rate alpha."
+                )
+            case Claim.PRACTICAL_STABILITY:
+                return (
+                    f"{stays}, reaches {{V ≤ c1}} in finite time and never leaves it again. "
+                    "Nothing is claimed about convergence to the equilibrium itself."
+                )
 
 
 @dataclass(frozen=True)
 class Constants:
-    """The constants of a theorem, exact. ``c_q`` belongs to the ellipsoid, ``epsilon`` to the ball.
+    """The constants of a theorem, exact; None where the theorem has none.
 
-    ``core`` is the level up to which {V ≤ core} lies in the ellipsoid; core ≤ c1 may be smaller
-    than c1, and the decrease then holds from core on.
+    ``mu`` is there unless ``alpha`` is, the rate of an exponential claim. ``core`` is the level up
+    to which {V ≤ core} lies in the ellipsoid {q ≤ c_q}; it may be smaller than c1, and the
+    decrease then holds from core on. ``epsilon`` belongs to the ball around {V ≤ c1}.
     """
 
     c1: Fraction
     c2: Fraction
-    mu: Fraction
+    mu: Fraction | None = None
     epsilon: Fraction | None = None
     core: Fraction | None = None
     c_q: Fraction | None = None
+    alpha: Fraction | None = None
+
+    @property
+    def bottom(self) -> Fraction:
+        """a, the level from which on V decreases."""
+        return self.c1 if self.core is None else min(self.core, self.c1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +88,81 @@ class Theorem:
     ellipsoid: Ellipsoid | None
     evidence: Mapping[str, Search]
 
+    @property
+    def words(self) -> str:
+        """All that follows, in words, with the constants."""
+        from certify.wording import conclusion_words
+
+        return conclusion_words(self)
+
+
+def required_conditions(
+    claim: Claim,
+    problem: StabilityProblem,
+    constants: Constants,
+    ellipsoid: Ellipsoid | None,
+) -> dict[str, Condition]:
+    """All conditions that the theorem needs a split tree for, by name, in order.
+
+    ``docs/certificate-format.md`` lists them; :func:`conclude` accepts no theorem without every one
+    of them, and a certificate holds their evidence. "contraction" is stated on D × W: its evidence
+    may have been found on any other box of states that holds the ellipsoid, × W. Raises
+    ValueError, naming the gap, where the constants or the ellipsoid do not fit the claim.
+    """
+    check_constants(claim, problem, constants, ellipsoid)
+    k = constants
+    if k.alpha is None:
+        assert k.mu is not None
+        decrease = problem.decrease(k.bottom, k.c2, k.mu)
+    else:
+        decrease = problem.exponential_decrease(k.bottom, k.c2, k.alpha)
+    out = [decrease, problem.containment(k.c2)]
+    if claim.closes_origin:
+        assert ellipsoid is not None and k.core is not None and k.c_q is not None
+        out.append(problem.core(ellipsoid, k.core, k.c_q, k.alpha))
+        out.append(problem.contraction(ellipsoid, k.c_q, k.alpha))
+    elif not problem.is_discrete:
+        out.append(problem.defined(k.bottom))
+    if problem.is_discrete:
+        out.append(problem.trap(k.c1))
+    if k.epsilon is not None:
+        out.append(problem.small_set(k.c1, k.epsilon))
+    out += [problem.avoid(i + 1, k.c2) for i in range(len(problem.system.unsafe))]
+    return {condition.name: condition for condition in out}
+
+
+def check_constants(
+    claim: Claim,
+    problem: StabilityProblem,
+    constants: Constants,
+    ellipsoid: Ellipsoid | None,
+) -> None:
+    """The side conditions that need no search, in exact arithmetic. Raises ValueError."""
+    k = constants
+    _require(0 < k.bottom <= k.c1 < k.c2, "the levels are not 0 < c1 < c2")
+    if claim is Claim.EXPONENTIAL_STABILITY:
+        _require(k.alpha is not None and k.mu is None, "an exponential claim has alpha, and no μ")
+    else:
+        _require(k.alpha is None and k.mu is not None, "only an exponential claim has alpha, not μ")
+    _require(k.mu is None or k.mu > 0, "μ is not positive")
+    _require(k.alpha is None or k.alpha > 0, "alpha is not positive")
+    _require(
+        k.alpha is None or not problem.is_discrete or k.alpha < 1,
+        "in discrete time alpha must be below 1",
+    )
+    _require(k.epsilon is None or k.epsilon > 0, "ε is not positive")
+    if not claim.closes_origin:
+        unused = ellipsoid is None and k.core is None and k.c_q is None
+        _require(unused, "practical stability has no ellipsoid, core or c_q")
+        return
+    if ellipsoid is None or k.c_q is None or k.core is None:
+        raise ValueError("no ellipsoid closes the origin")
+    _require(is_positive_definite(ellipsoid.matrix), "P is not positive definite")
+    _require(
+        0 < k.c_q < largest_level_inside(problem, ellipsoid),
+        "the ellipsoid is not inside the domain",
+    )
+
 
 def conclude(
     claim: Claim,
@@ -73,36 +170,26 @@ def conclude(
     constants: Constants,
     ellipsoid: Ellipsoid | None,
     evidence: Mapping[str, Search],
-    equilibrium_is_exact: bool,
 ) -> Theorem:
     """The theorem that the evidence supports.
 
-    Raises ValueError naming the gap where it does not support the claim: a caller has then a bug,
-    and no certificate.
+    That x* is an equilibrium for every disturbance, and V(x*) = 0, needs no evidence: it is shown
+    here, once more. The theorem keeps the evidence that the claim needs, and no other. Raises
+    ValueError naming the gap where it does not support the claim: a caller has then a bug, and no
+    certificate.
     """
-    k = constants
-    bottom = k.c1 if k.core is None else min(k.core, k.c1)
-    _require(equilibrium_is_exact, "F(x*) = 0 and V(x*) = 0 are not shown")
-    _require(0 < bottom <= k.c1 < k.c2, "the levels are not 0 < c1 < c2")
-    _require(k.mu > 0, "μ is not positive")
-    _shows(evidence, "decrease", problem.decrease(bottom, k.c2, k.mu))
-    _shows(evidence, "containment", problem.containment(k.c2))
-    if k.epsilon is not None:
-        _require(k.epsilon > 0, "ε is not positive")
-        _shows(evidence, "small set", problem.small_set(k.c1, k.epsilon))
-    if claim is Claim.ASYMPTOTIC_STABILITY:
-        if ellipsoid is None or k.c_q is None or k.core is None:
-            raise ValueError("no ellipsoid closes the origin")
-        _require(is_positive_definite(ellipsoid.matrix), "P is not positive definite")
-        _require(
-            0 < k.c_q < largest_level_inside(problem, ellipsoid),
-            "the ellipsoid is not inside the domain",
-        )
-        _shows(evidence, "core", problem.core(ellipsoid, k.core, k.c_q))
-        _shows_contraction(evidence, problem, ellipsoid, k.c_q)
-    else:
-        _shows(evidence, "defined", problem.defined(bottom))
-    return Theorem(claim, problem, constants, ellipsoid, evidence)
+    wanted = required_conditions(claim, problem, constants, ellipsoid)
+    if claim.closes_origin:
+        _require(equilibrium_verdict(problem) is None, "x* is not shown to be an equilibrium")
+    _require(centre_verdict(problem) is None, "V(x*) = 0 is not shown")
+    for name, condition in wanted.items():
+        if name == "contraction":
+            assert ellipsoid is not None and constants.c_q is not None
+            _shows_contraction(evidence, condition, problem, ellipsoid, constants.c_q)
+        else:
+            _shows(evidence, name, condition)
+    kept = {name: evidence[name] for name in wanted}
+    return Theorem(claim, problem, constants, ellipsoid, kept)
 
 
 def _require(holds: bool, gap: str) -> None:
@@ -112,12 +199,18 @@ def _require(holds: bool, gap: str) -> None:
 
 def _shows(evidence: Mapping[str, Search], name: str, wanted: Condition) -> None:
     """The evidence proves exactly the wanted condition: tape, constraints and regions agree."""
+    shown = _shown_but_for_regions(evidence, name, wanted)
+    _require(shown.regions == wanted.regions, f"{name!r} was shown on another region")
+
+
+def _shown_but_for_regions(
+    evidence: Mapping[str, Search], name: str, wanted: Condition
+) -> Condition:
     _require(name in evidence, f"the condition {name!r} was not examined")
-    search = evidence[name]
-    shown = _proved(search, name)
+    shown = _proved(evidence[name], name)
     _require(shown.tape.digest == wanted.tape.digest, f"{name!r} is about another closed loop")
     _require(shown.violation == wanted.violation, f"{name!r} was shown with other constants")
-    _require(shown.regions == wanted.regions, f"{name!r} was shown on another region")
+    return shown
 
 
 def _proved(search: Search, name: str) -> Condition:
@@ -134,28 +227,27 @@ def _proved(search: Search, name: str) -> Condition:
 
 def _shows_contraction(
     evidence: Mapping[str, Search],
+    wanted: Condition,
     problem: StabilityProblem,
     ellipsoid: Ellipsoid,
     level: Fraction,
 ) -> None:
-    """As _shows, on a region that may be any box around the ellipsoid."""
-    wanted = problem.contraction(ellipsoid, level)
-    name = "contraction"
-    _require(name in evidence, f"the condition {name!r} was not examined")
-    search = evidence[name]
-    shown = _proved(search, name)
-    _require(shown.tape.digest == wanted.tape.digest, f"{name!r} is about another closed loop")
-    _require(shown.violation == wanted.violation, f"{name!r} was shown with other constants")
+    """As _shows, on a region that may be any box around the ellipsoid, × W."""
+    shown = _shown_but_for_regions(evidence, "contraction", wanted)
+    _require(len(shown.regions) == 1, "the contraction was not shown on one box")
+    region, n = shown.regions[0], problem.system.state_dimension
+    W = problem.system.disturbance_range
+    disturbances = ((), ()) if W is None else (W.lower, W.upper)
+    _require(
+        (region.lower[n:], region.upper[n:]) == disturbances,
+        "the contraction was not shown for every disturbance",
+    )
     inverse = exact_inverse(ellipsoid.matrix)
-    covered = len(shown.regions) == 1 and all(
+    star = problem.system.equilibrium
+    covered = all(
         c - low >= 0 and high - c >= 0 and min(c - low, high - c) ** 2 >= level * inverse[i][i]
         for i, (low, c, high) in enumerate(
-            zip(
-                shown.regions[0].lower,
-                problem.system.equilibrium,
-                shown.regions[0].upper,
-                strict=True,
-            )
+            zip(region.lower[:n], star, region.upper[:n], strict=True)
         )
     )
     _require(covered, "the contraction was not shown on the whole ellipsoid")

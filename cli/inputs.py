@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from learners.refine import Learner
     from systems.dynamics import ControlAffineSystem
 
+CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon")
+"""The constants that options fix."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plant:
@@ -61,22 +64,25 @@ def load_candidate_for(plant: Plant, path: str) -> Candidate:
     return candidate
 
 
-def requested(options: Mapping[str, Any]) -> Requested:
-    """The constants asked for. Raises InputError where they contradict each other."""
+def requested(options: Mapping[str, Any], plant: Plant | None = None) -> Requested:
+    """The constants asked for. Raises InputError where they contradict each other or the system."""
     from certify.result import Requested
     from certify.theorem import Claim
 
     claim = Claim(options["claim"].replace("-", " "))
     try:
-        return Requested(options["c1"], options["c2"], options["mu"], options["epsilon"], claim)
+        asked = Requested(claim=claim, **{name: options.get(name) for name in CONSTANTS})
+        if plant is not None:
+            asked.check_for(plant.system)
     except ValueError as error:
         raise InputError(str(error)) from None
+    return asked
 
 
 def constant_settings(options: Mapping[str, Any]) -> dict[str, object]:
     """The options about the proof, as JSON data."""
-    names = ("c1", "c2", "mu", "epsilon")
-    exact = {k: None if options[k] is None else _text(options[k]) for k in names}
+    given = {k: options.get(k) for k in CONSTANTS}
+    exact = {k: None if v is None else _text(v) for k, v in given.items()}
     return {**exact, "claim": options["claim"], "time_limit": options["time_limit"]}
 
 

@@ -88,14 +88,23 @@ out = chained(
 constants = chained(
     click.option("--c1", type=Positive(), help="Lower level of the decrease."),
     click.option("--c2", type=Positive(), help="The level whose sublevel set is claimed."),
-    click.option("--mu", type=Positive(), help="dV/dt <= -mu between the levels."),
+    click.option(
+        "--mu", type=Positive(), help="V falls at least this fast (a step) between the levels."
+    ),
+    click.option(
+        "--rate",
+        "alpha",
+        metavar="ALPHA",
+        type=Positive(),
+        help="The rate of exponential stability: V falls by alpha V (a step).",
+    ),
     click.option("--epsilon", type=Positive(), help="Radius of a ball that holds V <= c1."),
     click.option(
         "--claim",
-        type=click.Choice(["asymptotic-stability", "attraction"]),
+        type=click.Choice(["asymptotic-stability", "exponential-stability", "practical-stability"]),
         default="asymptotic-stability",
         show_default=True,
-        help="What is to be proved; attraction says nothing about the equilibrium itself.",
+        help="What is to be proved; practical stability says nothing about the equilibrium itself.",
     ),
     click.option(
         "--time-limit",

@@ -10,8 +10,17 @@ if TYPE_CHECKING:
     from certify.result import StabilityResult
     from certify.verdict import Counterexample, Verdict
 
-ORDER = ("equilibrium", "contraction", "core", "containment", "decrease", "defined", "small set")
+ORDER = (
+    "equilibrium", "centre", "contraction", "core", "containment", "avoid", "decrease", "trap",
+    "defined", "small set",
+)  # fmt: skip
 """As a proof examines them."""
+
+
+def rank(name: str) -> tuple[int, str]:
+    """The place of a condition; "avoid 1", "avoid 2", … share one."""
+    kind = name.rstrip("0123456789 ")
+    return (ORDER.index(kind) if kind in ORDER else len(ORDER), name)
 
 
 def nothing_decided(reason: str, **more: object) -> dict[str, object]:
@@ -55,7 +64,7 @@ def outcome(
         "conditions": conditions(result),
         "region": region(result),
         "requested": _exact_constants(
-            {k: getattr(result.requested, k) for k in ("c1", "c2", "mu", "epsilon")}
+            {k: getattr(result.requested, k) for k in ("c1", "c2", "mu", "alpha", "epsilon")}
         ),
         "counterexamples": list(counterexamples),
         "seconds": {
@@ -84,20 +93,14 @@ def reason_of(verdict: Verdict, result: StabilityResult) -> str:
         return verdict.reason
     if isinstance(verdict, Refuted):
         return violated(verdict.counterexample, result)
-    return result.requested.claim.words
+    return result.requested.claim.words if result.theorem is None else result.theorem.words
 
 
 def violated(found: Counterexample, result: StabilityResult) -> str:
     """A counterexample in words: the point, the values there, and what they break."""
     where = ", ".join(f"{v:.6g}" for v in found.point)
     if found.condition not in result.searches:
-        low, high = found.outputs[0]
-        foreign = result.problem.candidate.provenance.get("learner") == "foreign"
-        hint = "; import without --as-is shifts V and k" if foreign else ""
-        return (
-            f"equilibrium: the closed loop or V does not vanish at the equilibrium ({where}): "
-            f"a value there lies in [{low:.6g}, {high:.6g}]{hint}"
-        )
+        return _not_at_rest(found, result)
     condition = result.searches[found.condition].condition
     values = ", ".join(
         f"{name} = {0.5 * (low + high):.6g}"
@@ -106,12 +109,35 @@ def violated(found: Counterexample, result: StabilityResult) -> str:
     return f"{found.condition}: at ({where}) {values}, against: {condition.claim}"
 
 
+def _not_at_rest(found: Counterexample, result: StabilityResult) -> str:
+    """Why x* is no equilibrium, or V(x*) not 0, and what may be done about it."""
+    low, high = found.outputs[0]
+    system = result.problem.system
+    n = system.state_dimension
+    where = ", ".join(f"{v:.6g}" for v in found.point[:n])
+    value = f"a value there lies in [{low:.6g}, {high:.6g}]"
+    if found.condition == "centre":
+        return f"centre: V does not vanish at ({where}): {value}"
+    if system.disturbance is not None:
+        at = ", ".join(f"{v:.6g}" for v in found.point[n:])
+        fixed = "x*" if result.problem.is_discrete else "0"
+        return (
+            f"equilibrium: F(x*, w) is not {fixed} for every w, or V(x*) is not 0: at w = ({at}) "
+            f"{value}; claim practical-stability instead, which needs no equilibrium"
+        )
+    foreign = result.problem.candidate.provenance.get("learner") == "foreign"
+    hint = "; import without --as-is shifts V and k" if foreign else ""
+    return (
+        f"equilibrium: the closed loop or V does not vanish at the equilibrium ({where}): "
+        f"{value}{hint}"
+    )
+
+
 def conditions(result: StabilityResult) -> list[dict[str, object]]:
     """What became of every condition, in the order of the proof."""
     found = result.counterexample
     rows: list[dict[str, object]] = [_equilibrium_row(result)]
-    names = sorted(result.searches, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
-    for name in names:
+    for name in sorted(result.searches, key=rank):
         search = result.searches[name]
         rows.append(
             {
@@ -132,14 +158,25 @@ def _equilibrium_row(result: StabilityResult) -> dict[str, object]:
     verdict, found = "proved", result.counterexample
     if not result.searches and not isinstance(result.verdict, Proved):
         verdict = "refuted" if found is not None else "unknown"
+    closes = result.requested.claim.closes_origin
     return {
-        "name": "equilibrium",
-        "claim": "F(x*) = 0 and V(x*) = 0, exactly",
+        "name": "equilibrium" if closes else "centre",
+        "claim": f"{equilibrium_words(result)}, exactly",
         "verdict": verdict,
         "boxes": 0,
         "seconds": 0.0,
         "point": list(found.point) if found is not None and verdict == "refuted" else None,
     }
+
+
+def equilibrium_words(result: StabilityResult) -> str:
+    """What must hold at x*."""
+    if not result.requested.claim.closes_origin:
+        return "V(x*) = 0"
+    disturbed = result.problem.system.disturbance is not None
+    field = "F(x*, w)" if disturbed else "F(x*)"
+    rest = "x*" if result.problem.is_discrete else "0"
+    return f"{field} = {rest}{' for all w' if disturbed else ''} and V(x*) = 0"
 
 
 def region(result: StabilityResult) -> dict[str, object] | None:
@@ -150,7 +187,7 @@ def region(result: StabilityResult) -> dict[str, object] | None:
     theorem = result.theorem
     if theorem is None:
         return None
-    names = ("c1", "c2", "mu", "epsilon", "core", "c_q")
+    names = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
     values = {name: getattr(theorem.constants, name) for name in names}
     paving, domain = result.paving, result.problem.domain
     return {

@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from cli.outcome import ORDER, reason_of, word
+from cli.outcome import equilibrium_words, rank, reason_of, word
 
 if TYPE_CHECKING:
     from certify.branch_and_bound import Search
@@ -61,32 +61,54 @@ def proof_rows(result: StabilityResult) -> Iterator[str]:
     if result.problem.chosen_domain is not None:
         yield row("box", f"D = {box_words(result.problem.domain)}, inside the system's domain")
     if result.searches:
-        yield row("equilibrium", "F(x*) = 0 and V(x*) = 0, exactly", "proved")
-    for name in sorted(result.searches, key=ORDER.index):
+        yield row("equilibrium", f"{equilibrium_words(result)}, exactly", "proved")
+    for name in sorted(result.searches, key=rank):
         search = result.searches[name]
         label = {"contraction": "origin", "containment": "contained"}.get(name, name)
-        text = f"{_claim(name, search)}, {search.boxes:,} boxes"
+        text = f"{_claim(name, search, result)}, {search.boxes:,} boxes"
         yield row(label, text, word(search.verdict), seconds(search.seconds))
 
 
-def _claim(name: str, search: Search) -> str:
+def _claim(name: str, search: Search, result: StabilityResult) -> str:
     levels = [decimal(c.level) for c in search.condition.violation]
+    discrete = result.problem.is_discrete
     match name:
         case "contraction":
-            return f"P > 0, P DF + DF'P < 0 where q(x) <= {levels[0]}"
+            form = "DF'P DF - P" if discrete else "P DF + DF'P"
+            if "alpha" in search.condition.claim:
+                form = "DF'P DF - (1 - alpha) P" if discrete else "P DF + DF'P + alpha P"
+            return f"P > 0, {form} < 0 where q(x) <= {levels[0]}"
         case "core":
             return f"V <= {levels[0]} only where q(x) < {levels[1]}"
+        case "containment" if discrete:
+            return f"F in the domain where V <= {levels[0]}"
         case "containment":
             return f"V > {levels[0]} on the boundary of the domain"
         case "decrease":
-            mu = decimal(-search.condition.violation[2].level)
-            return f"dV/dt <= -{mu} where {levels[0]} <= V <= {levels[1]}"
+            return _decrease(search, result)
         case "defined":
             return f"F is defined and bounded where V <= {levels[0]}"
+        case "trap":
+            return f"V(F) <= {levels[0]} where V <= {levels[0]}"
         case "small set":
             radius = float(search.condition.violation[1].level) ** 0.5
             return f"V <= {levels[0]} only where |x - x*| < {radius:.4g}"
+        case _ if name.startswith("avoid "):
+            unsafe = result.problem.system.unsafe[int(name.removeprefix("avoid ")) - 1]
+            return f"V > {levels[0]} on {unsafe.name}"
     return search.condition.claim
+
+
+def _decrease(search: Search, result: StabilityResult) -> str:
+    bottom, top, speed = (c.level for c in search.condition.violation)
+    alpha = None if result.constants is None else result.constants.alpha
+    alpha = result.requested.alpha if alpha is None else alpha
+    if search.condition.outputs[1] == result.problem.change_name:
+        bound = f"-{decimal(-speed)}"
+    else:
+        bound = "-alpha V" if alpha is None else f"-{decimal(alpha)} V"
+    change = result.problem.change_name
+    return f"{change} <= {bound} where {decimal(bottom)} <= V <= {decimal(top)}"
 
 
 def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
@@ -94,19 +116,21 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     theorem = result.theorem
     if theorem is None or word(conclusion) != "proved":
         return f"{word(conclusion)}: {reason_of(conclusion, result)}"
-    from certify.theorem import Claim
-
     where = " in the box D" if result.problem.chosen_domain is not None else ""
     c1, c2 = decimal(theorem.constants.c1), decimal(theorem.constants.c2)
     at_least = 0.0 if result.paving is None else result.paving.volume
     volume = f" (region volume >= {_floor(at_least)})" if at_least > 0 else ""
-    if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
-        return (
-            f"proved: asymptotically stable; every start{where} with V(x) <= {c2} converges{volume}"
-        )
+    unsafe = " and meets nothing unsafe" if result.problem.system.unsafe else ""
+    start = f"every start{where} with V(x) <= {c2}"
+    every = " for every disturbance" if result.problem.system.disturbance is not None else ""
+    if theorem.claim.closes_origin:
+        alpha = theorem.constants.alpha
+        rate = "" if alpha is None else f" at the rate {decimal(alpha)}"
+        kind = "asymptotically" if alpha is None else "exponentially"
+        return f"proved: {kind} stable{every}; {start} converges{rate}{unsafe}{volume}"
     return (
-        f"proved: attraction; every start{where} with V(x) <= {c2} reaches V(x) <= {c1} and "
-        f"stays there{volume}; nothing is claimed about the equilibrium itself"
+        f"proved: practical stability{every}; {start} reaches V(x) <= {c1} and stays there"
+        f"{unsafe}{volume}; nothing is claimed about the equilibrium itself"
     )
 
 

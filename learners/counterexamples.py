@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from certify.conditions import Condition
 from certify.falsify import violations_at
 from certify.result import StabilityResult
-from certify.theorem import Claim
 from certify.verdict import Refuted, Unknown, Verdict
 from systems.box import Box
 from systems.evaluate import evaluate
@@ -72,7 +71,7 @@ def find_failure(result: StabilityResult, seed: int) -> Failure:
 
 def _origin_is_open(result: StabilityResult) -> bool:
     """Whether the linearisation itself failed; the search for a refutation then went on."""
-    wanted = result.requested.claim is Claim.ASYMPTOTIC_STABILITY
+    wanted = result.requested.claim.closes_origin
     return wanted and result.ellipsoid is None
 
 
@@ -107,7 +106,7 @@ def _where_not_positive(
     regions = domain.faces() if name == "containment" else (domain,)
     share = max(SAMPLES // len(regions), 64)
     x = np.concatenate([r.sample(share, generator) for r in regions])
-    V = evaluate(result.problem.asking(0), x)[0][:, 0]
+    V = evaluate(result.problem.value_tape, x)[0][:, 0]
     bad = V <= 0.0
     low, high = domain.outer()
     order = np.argsort(V[bad], kind="stable")

@@ -32,8 +32,8 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     from cli.transcript import proof_rows, verdict_row
     from cli.warm_up import warm_up
 
-    asked = requested(options)
     plant = load_plant(system)
+    asked = requested(options, plant)
     proposal = load_candidate_for(plant, candidate)
     folder = None
     if options["out"] is not None:

@@ -45,8 +45,8 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.loop import Loop
     from cli.run_folder import RunFolder
 
-    asked = requested(options)
     plant = load_plant(system)
+    asked = requested(options, plant)
     note_ignored(options)
     options = with_zoo_defaults(options, plant)
     learner = make_learner(options, plant)

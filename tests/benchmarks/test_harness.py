@@ -48,7 +48,7 @@ def test_proofs_and_single_systems(tmp_path: Path) -> None:
     assert {"on", "with", "processor", "cores", "python", "numba", "took"} <= set(measured)
     assert measured["with"].startswith("python -m benchmarks proofs single_systems --quick")
     (bilinear,) = read(tmp_path, "single_systems")["rows"]
-    assert bilinear["claim"] == "attraction" and bilinear["value_error"] < 1e-14
+    assert bilinear["claim"] == "practical stability" and bilinear["value_error"] < 1e-14
     assert "| synthetic-1 |" in (tmp_path / "proofs.md").read_text(encoding="utf-8")
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "[ELM-PI, the paper's constants](proofs.md)" in summary

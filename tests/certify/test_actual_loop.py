@@ -105,7 +105,7 @@ def test_attraction_is_not_claimed_around_a_pole() -> None:
         "pole", ["x"], [], {"x": "-x - x*0.00001/(16*x - 1)"}, domain={"x": (-1, 1)}
     )  # fmt: skip
     candidate = Candidate(system.state, system.state**2, None)
-    asked = Requested(F(1, 16), F(1, 2), F(1, 128), claim=Claim.ATTRACTION)
+    asked = Requested(F(1, 16), F(1, 2), F(1, 128), claim=Claim.PRACTICAL_STABILITY)
     result = prove_stability(system, candidate, asked, budget=Budget(seconds=5))
     assert not isinstance(result.verdict, Proved)
     harmless = system_from_text("no_pole", ["x"], [], {"x": "-x"}, domain={"x": (-1, 1)})

@@ -28,7 +28,7 @@ from tests.certify.planted import (
 Case = tuple[Loop, Requested]
 
 BAND = Requested(c1=Fraction(1, 16), c2=Fraction(1, 2), mu=Fraction(1, 128))
-REACHES = Requested(BAND.c1, BAND.c2, BAND.mu, None, Claim.ATTRACTION)
+REACHES = Requested(BAND.c1, BAND.c2, BAND.mu, None, Claim.PRACTICAL_STABILITY)
 """For V with kinks, to whose second derivative nothing may be asked."""
 
 
@@ -159,7 +159,7 @@ def cornered(n: int, width: float, kind: str, sound: bool) -> Case:
     margin = 1e-4 + (2 * width if kind == "tanh" else 0.0)
     deep = 1 - (0.75 + (margin if sound else -1e-4)) / n
     value = square(x) * (1 - deep / level * bump)
-    requested = Requested(BAND.c1, Fraction(3, 4), BAND.mu, None, Claim.ATTRACTION)
+    requested = Requested(BAND.c1, Fraction(3, 4), BAND.mu, None, Claim.PRACTICAL_STABILITY)
     return loop(x, value, drift=turning(x)), requested
 
 
@@ -217,7 +217,7 @@ def test_empty_sets_prove_nothing(name: str) -> None:
 @pytest.mark.parametrize("n", [2, 3])
 def test_a_semidefinite_value_closes_nothing(n: int) -> None:
     x = state(n)
-    for requested in (BAND, REACHES, Requested(), Requested(claim=Claim.ATTRACTION)):
+    for requested in (BAND, REACHES, Requested(), Requested(claim=Claim.PRACTICAL_STABILITY)):
         verdict = loop(x, x[0] ** 2, drift=turning(x)).prove(requested).verdict
         assert not isinstance(verdict, Proved)
 

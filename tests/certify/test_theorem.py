@@ -11,8 +11,9 @@ import pytest
 
 from certify import Budget, Claim, Constants, Proved, Requested, Search, StabilityResult, Unknown
 from certify.branch_and_bound import search
+from certify.ellipsoid import Ellipsoid, is_positive_definite
 from certify.origin import largest_level_inside
-from certify.stability import Ellipsoid, StabilityProblem, is_positive_definite
+from certify.stability import StabilityProblem
 from certify.theorem import Theorem, conclude
 from systems import expression as ex
 from systems.box import Box
@@ -37,7 +38,6 @@ def again(result: StabilityResult, **changed: object) -> Theorem:
         "constants": result.constants,
         "ellipsoid": result.ellipsoid,
         "evidence": dict(result.searches),
-        "equilibrium_is_exact": True,
     }
     return conclude(**(arguments | changed))  # type: ignore[arg-type]
 
@@ -46,18 +46,28 @@ def test_the_evidence_as_it_was_found_supports_the_claim(result: StabilityResult
     assert again(result).constants == result.constants
 
 
-def test_attraction_needs_to_know_that_the_loop_has_no_pole_inside(
+def test_practical_stability_needs_to_know_that_the_loop_has_no_pole_inside(
     result: StabilityResult,
 ) -> None:
-    with pytest.raises(ValueError, match=r"defined.*not examined"):
-        again(result, claim=Claim.ATTRACTION)
     assert result.constants is not None
-    assert result.constants.core is not None
-    inside = min(result.constants.c1, result.constants.core)
-    found = search(result.problem.defined(inside), Budget(seconds=10))
-    evidence = {**result.searches, "defined": found}
-    theorem = again(result, claim=Claim.ATTRACTION, evidence=evidence)
-    assert theorem.claim is Claim.ATTRACTION
+    k = replace(result.constants, core=None, c_q=None)
+    weaker = {
+        "claim": Claim.PRACTICAL_STABILITY,
+        "constants": k,
+        "ellipsoid": None,
+        "evidence": {
+            **result.searches,
+            "decrease": search(result.problem.decrease(k.c1, k.c2, k.mu), Budget(seconds=10)),
+        },
+    }
+    with pytest.raises(ValueError, match=r"defined.*not examined"):
+        again(result, **weaker)
+    found = search(result.problem.defined(k.c1), Budget(seconds=10))
+    theorem = again(result, **(weaker | {"evidence": {**weaker["evidence"], "defined": found}}))
+    assert theorem.claim is Claim.PRACTICAL_STABILITY
+    assert sorted(theorem.evidence) == ["containment", "decrease", "defined", "small set"]
+    with pytest.raises(ValueError, match="no ellipsoid, core"):
+        again(result, claim=Claim.PRACTICAL_STABILITY)
 
 
 CONDITIONS = ["decrease", "containment", "small set", "core", "contraction"]
@@ -127,6 +137,8 @@ def test_every_condition_is_about_this_loop_and_these_levels(
         (lambda k: replace(k, c1=Fraction(-1)), "c1 < c2"),
         (lambda k: replace(k, core=Fraction(0)), "c1 < c2"),
         (lambda k: replace(k, core=-k.c1), "c1 < c2"),
+        (lambda k: replace(k, mu=None), "only an exponential claim"),
+        (lambda k: replace(k, alpha=Fraction(1, 10)), "only an exponential claim"),
         (lambda k: replace(k, mu=Fraction(0)), "positive"),
         (lambda k: replace(k, mu=-k.mu), "positive"),
         (lambda k: replace(k, epsilon=Fraction(0)), "positive"),
@@ -151,8 +163,15 @@ def test_constants_that_do_not_fit_are_refused(
 
 
 def test_the_equilibrium_must_be_exact(result: StabilityResult) -> None:
-    with pytest.raises(ValueError, match="not shown"):
-        again(result, equilibrium_is_exact=False)
+    """The theorem shows it once more, whatever was found out before."""
+    x, nudge = state(2), Fraction(1, 10**30)
+    for other in (
+        loop(x, square(x), drift=turning(x) + ex.constant([0, nudge])),
+        loop(x, square(x) + nudge, drift=turning(x)),
+    ):
+        problem = StabilityProblem(other.system, other.candidate)
+        with pytest.raises(ValueError, match="not shown to be an equilibrium"):
+            again(result, problem=problem)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_ctrl_c_while_drawing_keeps_the_proof(
     def proved_again(*_: object, **__: object) -> None:
         raise AssertionError("proved again")
 
-    monkeypatch.setattr("certify.prove.search", proved_again)
+    monkeypatch.setattr("certify.attempt.search", proved_again)
     again = stableproof("run", *FAST, "--out", out)
     assert again.code == 0 and "lacks pictures" in again.err
     assert "proved: asymptotically stable" in again.out

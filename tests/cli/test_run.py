@@ -119,8 +119,8 @@ def test_the_report_tells_the_loops_last_word(stableproof: Run, tmp_path: Path) 
     assert "**Unknown.**" in (out / "report.md").read_text()
 
 
-def test_a_claim_of_attraction_says_what_it_does_not_claim(stableproof: Run) -> None:
-    ended = stableproof("run", *FAST, "--claim", "attraction")
+def test_a_claim_of_practical_stability_says_what_it_does_not_claim(stableproof: Run) -> None:
+    ended = stableproof("run", *FAST, "--claim", "practical-stability")
     assert ended.code == 0
     assert "nothing is claimed about the equilibrium itself" in ended.out
     assert "asymptotically" not in ended.out
@@ -135,18 +135,18 @@ def test_the_baseline(stableproof: Run) -> None:
 def test_a_relu_network_from_a_given_policy(stableproof: Run) -> None:
     ended = stableproof(
         "run", "bilinear", "--activation", "relu", "--neurons", "4", "--initial-policy",
-        "-3*abs(x)", "--claim", "attraction", "--mu", "1e-5", "--json",
+        "-3*abs(x)", "--claim", "practical-stability", "--mu", "1e-5", "--json",
     )  # fmt: skip
-    assert ended.code == 0 and ended.data["claim"] == "attraction"
+    assert ended.code == 0 and ended.data["claim"] == "practical stability"
 
 
 def test_the_zoo_supplies_a_first_policy_where_lqr_has_none(stableproof: Run) -> None:
-    ended = stableproof("run", "bilinear", "--claim", "attraction", "--json")
+    ended = stableproof("run", "bilinear", "--claim", "practical-stability", "--json")
     assert ended.code == 0 and ended.data["verdict"] == "proved"
     (told,) = ended.err.splitlines()
     assert "--activation relu" in told and '--initial-policy "-3*abs(x)"' in told
     ended = stableproof("run", "bilinear", "--json")
-    assert ended.code == 3 and '"attraction"' in ended.data["reason"]
+    assert ended.code == 3 and '"practical stability"' in ended.data["reason"]
 
 
 def test_options_that_a_learner_ignores_are_told(stableproof: Run) -> None:
@@ -212,9 +212,9 @@ def test_force_never_takes_a_strangers_file(refused: Callable[..., str], tmp_pat
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, condition: str, occurrence: int) -> None:
     """Ctrl-C at the n-th search for a condition."""
-    from certify import prove
+    from certify import attempt
 
-    search, seen = prove.search, [0]
+    search, seen = attempt.search, [0]
 
     def interrupted(wanted: Any, *arguments: Any, **options: Any) -> Any:
         if wanted.name == condition:
@@ -223,7 +223,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, condition: str, occurrence: int) ->
                 raise KeyboardInterrupt
         return search(wanted, *arguments, **options)
 
-    monkeypatch.setattr(prove, "search", interrupted)
+    monkeypatch.setattr(attempt, "search", interrupted)
 
 
 @pytest.mark.parametrize("round_number", [1, 2])

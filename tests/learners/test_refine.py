@@ -209,7 +209,7 @@ def test_where_V_is_not_positive_the_points_are_sampled() -> None:
         x = system.state
         return Candidate(x, x**2 * (Fraction(1, 4) - x[0] ** 2), -1 * x[0])
 
-    asked = Requested(c1=Fraction(1, 100), claim=Claim.ATTRACTION)
+    asked = Requested(c1=Fraction(1, 100), claim=Claim.PRACTICAL_STABILITY)
     attempts = run(Scripted([negative, good]), integrator(), requested=asked)
     assert isinstance(attempts[0].verdict, Unknown)
     x = attempts[0].counterexamples
