@@ -13,12 +13,16 @@ from certify.budget import Budget
 from certify.enclosure.engine import Engine
 from certify.split_tree import SplitTree, TreeBuilder
 from systems.box import Box
+from systems.evaluate import evaluate
 from systems.tape import Tape
 
 Array = NDArray[np.float64]
 
 INSIDE, NOT_COUNTED = 0, 1
 """The reasons of a paving's leaves: the box lies in the set, or nothing is said of it."""
+
+CHUNK = 4096
+"""Boxes whose sides are compared at once, so that a wide network stays small in memory."""
 
 MOST_LEAVES = 8000
 """As many leaves as are worth a checker's time; two states need far fewer."""
@@ -74,9 +78,10 @@ def sublevel_paving(
         undecided = _volume(low, high)
         if undecided <= tolerance * inner or clock.exhausted(0) or seen > most_boxes:
             break
-        if not _can_be_halved(low, high):
-            break
-        nodes, low, high = _halved(builder, nodes, low, high)
+        rows, (axis, middle) = np.arange(len(low)), _cuts(tape, low, high)
+        if not ((low[rows, axis] < middle) & (middle < high[rows, axis])).all():
+            break  # no float lies between the ends
+        nodes, low, high = _halved(builder, nodes, low, high, (axis, middle))
     _close(builder, nodes, np.full(len(nodes), NOT_COUNTED))
     # The float sums above carry fewer than 10⁶ roundings of 1.2e-16 each.
     at_most = (inner + _volume(low, high)) * (1 + 1e-9)
@@ -152,24 +157,47 @@ def _close(builder: TreeBuilder, nodes: NDArray[np.int64], reason: NDArray[np.in
     builder.close(nodes, reason, np.zeros(len(nodes)))
 
 
-def _middle(low: Array, high: Array) -> tuple[NDArray[np.int64], Array]:
-    """Axis and middle of the widest side of each box."""
-    rows, axis = np.arange(len(low)), (high - low).argmax(axis=1)
-    middle = low[rows, axis] + 0.5 * (high[rows, axis] - low[rows, axis])
-    return axis, middle
+def _cuts(tape: Tape, low: Array, high: Array) -> tuple[NDArray[np.int64], Array]:
+    """Axis and middle of the side of each box along which V varies most.
+
+    In plain floats, for any choice is sound; where states have different scales this closes many
+    more boxes than halving the widest side does.
+    """
+    parts = range(0, len(low), CHUNK)
+    variation = np.concatenate(
+        [_variation(tape, low[k : k + CHUNK], high[k : k + CHUNK]) for k in parts]
+    )
+    width = (high - low) / (high - low).max(axis=1, keepdims=True)
+    # Where V varies alike, or cannot be evaluated, the widest side.
+    scale = np.maximum(variation.max(axis=1, keepdims=True), np.finfo(float).tiny)
+    axis = (variation / scale + 1e-3 * width).argmax(axis=1)
+    rows = np.arange(len(low))
+    return axis, low[rows, axis] + 0.5 * (high[rows, axis] - low[rows, axis])
 
 
-def _can_be_halved(low: Array, high: Array) -> bool:
-    """Whether there are floats between the ends of every box's widest side."""
-    rows, (axis, middle) = np.arange(len(low)), _middle(low, high)
-    return bool(((low[rows, axis] < middle) & (middle < high[rows, axis])).all())
+def _variation(tape: Tape, low: Array, high: Array) -> Array:
+    """How much V rises or bends from end to end through the middle, along each axis; (B, n)."""
+    middle = low + 0.5 * (high - low)
+    out = np.empty_like(low)
+    with np.errstate(all="ignore"):
+        centre = evaluate(tape, middle)[0][:, 0]
+        for axis in range(low.shape[1]):
+            below, above = middle.copy(), middle.copy()
+            below[:, axis], above[:, axis] = low[:, axis], high[:, axis]
+            a, b = (evaluate(tape, x)[0][:, 0] for x in (below, above))
+            out[:, axis] = np.abs(b - a) + np.abs(a + b - 2 * centre)
+    return np.where(np.isfinite(out), out, 0.0)
 
 
 def _halved(
-    builder: TreeBuilder, nodes: NDArray[np.int64], low: Array, high: Array
+    builder: TreeBuilder,
+    nodes: NDArray[np.int64],
+    low: Array,
+    high: Array,
+    cuts: tuple[NDArray[np.int64], Array],
 ) -> tuple[NDArray[np.int64], Array, Array]:
-    """Each box in two, along its widest side; numbered so that the halves of a box are adjacent."""
-    rows, (axis, middle) = np.arange(len(low)), _middle(low, high)
+    """Each box in two."""
+    rows, (axis, middle) = np.arange(len(low)), cuts
     first = builder.split(nodes, axis, middle)
     left_high, right_low = high.copy(), low.copy()
     left_high[rows, axis] = middle

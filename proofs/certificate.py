@@ -16,7 +16,7 @@ from certify.enclosure.rounding import ULPS
 from certify.result import StabilityResult
 from certify.theorem import Theorem
 from certify.verdict import Proved
-from proofs.certificate_problem import condition_names, conditions_of, problem_of
+from proofs.certificate_problem import conditions_of, problem_of
 from proofs.certificate_reader import FORMAT, PARTS, VERSION, hashes_of, load_certificate
 from proofs.statement import Programs, annotations_of, box_data, one_line, statement_of
 from proofs.tree_code import encode_tree
@@ -56,9 +56,7 @@ def certificate_of(
         "format": FORMAT,
         "version": VERSION,
         "statement": statement_of(theorem, programs),
-        "evidence": {
-            name: _condition(theorem.evidence[name], n) for name in condition_names(theorem)
-        },
+        "evidence": {name: _condition(search, n) for name, search in theorem.evidence.items()},
         "programs": programs.by_digest,
         "volume": _volume(result),
         "annotations": annotations_of(theorem.problem.system),
@@ -117,7 +115,6 @@ def _volume(result: StabilityResult) -> dict[str, object] | None:
 def _provenance(
     result: StabilityResult, theorem: Theorem, given: Mapping[str, object]
 ) -> dict[str, object]:
-    searches = {name: theorem.evidence[name] for name in condition_names(theorem)}
     paving = result.paving
     return {
         "versions": versions(),
@@ -130,7 +127,7 @@ def _provenance(
         "boxes": result.boxes,
         "searches": {
             name: {"boxes": s.boxes, "seconds": s.seconds, "order": s.order}
-            for name, s in searches.items()
+            for name, s in theorem.evidence.items()
         },
         "volume": None
         if paving is None

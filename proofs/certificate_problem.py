@@ -11,9 +11,10 @@ from fractions import Fraction
 
 from certify.candidate import Candidate
 from certify.conditions import Condition
+from certify.ellipsoid import Ellipsoid
 from certify.split_tree import SplitTree
-from certify.stability import Ellipsoid, StabilityProblem
-from certify.theorem import Claim, Theorem
+from certify.stability import StabilityProblem
+from certify.theorem import Claim, Constants, required_conditions
 from proofs.certificate_reader import regions_of, statement_from, trees_of
 from proofs.statement_reader import Annotations, Statement, read_annotations
 from systems import expression as ex
@@ -24,18 +25,6 @@ from systems.expression import Expression
 from systems.limits import lies_within
 from systems.tape import Tape
 from systems.tape_json import expressions_of
-
-
-def condition_names(theorem: Theorem) -> list[str]:
-    """The conditions that this theorem rests on and that have a tree."""
-    names = ["decrease", "containment"]
-    if theorem.claim is Claim.ASYMPTOTIC_STABILITY:
-        names += ["core", "contraction"]
-    else:
-        names.append("defined")
-    if theorem.constants.epsilon is not None:
-        names.append("small set")
-    return names
 
 
 def problem_of(document: Mapping[str, object]) -> StabilityProblem:
@@ -58,41 +47,31 @@ def problem_of(document: Mapping[str, object]) -> StabilityProblem:
 def conditions_of(document: Mapping[str, object]) -> dict[str, tuple[Condition, SplitTree]]:
     """Every condition of a certificate that has a split tree, rebuilt from the statement alone.
 
-    Raises InputError with the place of whatever is malformed.
+    Raises InputError with the place of whatever is malformed, and where the constants or the
+    ellipsoid do not fit the theorem.
     """
     statement, problem = statement_from(document), problem_of(document)
     trees = trees_of(document, statement)
-    return {
-        name: (condition, trees[name])
-        for name, condition in _conditions(document, statement, problem).items()
-    }
+    ellipsoid = None if statement.ellipsoid is None else Ellipsoid(*statement.ellipsoid)
+    try:
+        conditions = required_conditions(
+            Claim(statement.theorem), problem, constants_of(statement), ellipsoid
+        )
+    except (ValueError, ArithmeticError) as error:
+        raise InputError(f"statement: {error}") from None
+    if "contraction" in conditions:
+        box = document["evidence"]["contraction"]["box"]  # type: ignore[index]
+        regions = tuple(regions_of("contraction", statement, box))
+        conditions["contraction"] = replace(conditions["contraction"], regions=regions)
+    return {name: (condition, trees[name]) for name, condition in conditions.items()}
 
 
-def _conditions(
-    document: Mapping[str, object], statement: Statement, problem: StabilityProblem
-) -> dict[str, Condition]:
-    k = statement.constants
-    c1, c2, mu, epsilon = k["c1"], k["c2"], k["mu"], k["epsilon"]
-    assert c1 is not None and c2 is not None and mu is not None
-    out = {
-        "decrease": problem.decrease(c1 if k["core"] is None else min(c1, k["core"]), c2, mu),
-        "containment": problem.containment(c2),
-    }
-    if epsilon is not None:
-        out["small set"] = problem.small_set(c1, epsilon)
-    if statement.ellipsoid is None:
-        return {**out, "defined": problem.defined(c1)}
-    ellipsoid = Ellipsoid(*statement.ellipsoid)
-    core, c_q = k["core"], k["c_q"]
-    assert core is not None and c_q is not None
-    contraction = problem.contraction(ellipsoid, c_q)
-    box = document["evidence"]["contraction"]["box"]  # type: ignore[index]
-    regions = tuple(regions_of("contraction", statement, box))
-    return {
-        **out,
-        "core": problem.core(ellipsoid, core, c_q),
-        "contraction": replace(contraction, regions=regions),
-    }
+def constants_of(statement: Statement) -> Constants:
+    """The constants as the theorems have them."""
+    c1, c2 = statement.constants["c1"], statement.constants["c2"]
+    assert c1 is not None and c2 is not None
+    rest = {name: v for name, v in statement.constants.items() if name not in ("c1", "c2")}
+    return Constants(c1, c2, **rest)
 
 
 def _problem(statement: Statement, notes: Annotations) -> StabilityProblem:

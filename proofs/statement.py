@@ -52,10 +52,9 @@ def statement_of(theorem: Theorem, programs: Programs) -> dict[str, object]:
     """The statement; its tapes go into ``programs``."""
     problem, ellipsoid = theorem.problem, theorem.ellipsoid
     system = problem.system
-    constants = {name: getattr(theorem.constants, name, None) for name in CONSTANTS}
-    claim = theorem.claim.value
+    constants = {name: getattr(theorem.constants, name) for name in CONSTANTS}
     return {
-        "theorem": "practical stability" if claim == "attraction" else claim,
+        "theorem": theorem.claim.value,
         "system": system_data(system),
         "equilibrium": [quotient(v) for v in system.equilibrium],
         "domain": box_data(problem.domain),

@@ -28,7 +28,7 @@ def proved(name: str = "pendulum") -> StabilityResult:
 @cache
 def proved_attraction() -> StabilityResult:
     """The weaker claim, with one of the constants given."""
-    result = of(zoo.pendulum(), Requested(c1=Fraction(1, 100), claim=Claim.ATTRACTION))
+    result = of(zoo.pendulum(), Requested(c1=Fraction(1, 100), claim=Claim.PRACTICAL_STABILITY))
     assert isinstance(result.verdict, Proved), result.verdict
     return result
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from certify import StabilityResult
 from certify.verdict import Proved
+from proofs.binding import binding_gaps
 from proofs.certificate import (
     PARTS,
     certificate_of,
@@ -32,14 +33,15 @@ from systems.errors import InputError
 from systems.evaluate import evaluate, function
 from systems.json_data import canonical_json
 from systems.tape import compile_tape
-from tests.proofs import results
+from tests.proofs import kinds, results
 from tests.proofs.test_tree_code import leaf_table
 
 PROVED: dict[str, Callable[[], StabilityResult]] = {
     "pendulum": results.proved,
     "one state": lambda: results.proved("synthetic-1"),
     "three states": lambda: results.proved("lorenz"),
-    "attraction": results.proved_attraction,
+    "chosen c1": results.proved_attraction,
+    **kinds.ALL,
 }
 
 
@@ -52,7 +54,9 @@ def test_what_is_loaded_is_what_was_proved(tmp_path: Path, kind: str) -> None:
     assert again == document
     assert result.theorem is not None
     rebuilt = conditions_of(again)
-    assert set(rebuilt) == set(result.theorem.evidence)
+    assert list(rebuilt) == list(result.theorem.evidence)
+    assert set(document["evidence"]) == set(rebuilt)  # type: ignore[call-overload]
+    assert binding_gaps(again, result.problem.system, result.problem.candidate) == []
     for name, (condition, tree) in rebuilt.items():
         search = result.theorem.evidence[name]
         assert isinstance(search.verdict, Proved) and search.verdict.evidence is not None
@@ -66,6 +70,53 @@ def test_what_is_loaded_is_what_was_proved(tmp_path: Path, kind: str) -> None:
         assert condition.outputs == search.condition.outputs
         regions = list(condition.regions)
         assert leaf_table(tree, regions) == leaf_table(search.verdict.evidence, regions)
+
+
+@pytest.mark.parametrize("kind", kinds.ALL)
+def test_a_statement_names_what_its_theorem_has(kind: str) -> None:
+    result = kinds.ALL[kind]()
+    problem, theorem = result.problem, result.theorem
+    assert theorem is not None
+    statement: Any = certificate_of(result)["statement"]
+    system = problem.system
+    assert statement["theorem"] == theorem.claim.value
+    assert statement["system"]["time"] == system.time
+    assert [d["name"] for d in statement["system"]["disturbances"]] == list(
+        system.disturbance_names
+    )
+    assert [u["name"] for u in statement["unsafe"]] == [u.name for u in system.unsafe]
+    for name, value in statement["constants"].items():
+        exact = getattr(theorem.constants, name)
+        assert value == (None if exact is None else f"{exact.numerator}/{exact.denominator}")
+    again = problem_of(certificate_of(result))
+    assert again.domain == problem.domain
+    assert again.system.disturbance_range == system.disturbance_range
+    assert [u.name for u in again.system.unsafe] == [u.name for u in system.unsafe]
+
+
+@pytest.mark.parametrize("kind", kinds.ALL)
+def test_the_volume_is_what_its_boxes_have_together(kind: str) -> None:
+    """Added up again in rationals, and V at random points of the boxes is at most c2."""
+    result = kinds.ALL[kind]()
+    document: Any = certificate_of(result)
+    statement, volume = statement_from(document), document["volume"]
+    D, c2 = statement.domain, statement.constants["c2"]
+    tree = decode_tree(volume["tree"], [D], 2, "volume.tree")
+    lower, upper = tree.boxes(*(np.array([v]) for v in D.outer()))
+    counted = np.flatnonzero((tree.axis < 0) & (tree.reason == 0))
+    total = Fraction(0)
+    for i in counted:
+        side = Fraction(1)
+        for a, b, low, high in zip(lower[i], upper[i], D.lower, D.upper, strict=True):
+            side *= min(Fraction(float(b)), high) - max(Fraction(float(a)), low)
+        total += side
+    at_least = Fraction(float.fromhex(volume["at_least"]))
+    assert 0 < at_least <= total < at_least * (1 + Fraction(1, 10**12))
+    share = np.random.default_rng(0).random((len(counted), D.dimension))
+    points = lower[counted] + share * (upper[counted] - lower[counted])
+    assert c2 is not None and evaluate(statement.value, points)[0].max() <= float(c2)
+    units = [u for u in result.problem.system.state_units if u]
+    assert volume["unit"] == (" * ".join(units) or "1")
 
 
 def test_the_statement_is_exact() -> None:
