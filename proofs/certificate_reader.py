@@ -54,6 +54,8 @@ def load_certificate(path: str | PathLike[str]) -> dict[str, object]:
                 raise InputError(f"{part}: an object is wanted")
     except InputError as error:
         raise InputError(f"{path} is no usable certificate: {error}") from None
+    except RecursionError:  # Python reads a little deeper than it writes, and hashes are of text
+        raise InputError(f"{path} is no usable certificate: it is nested too deeply") from None
     return document
 
 

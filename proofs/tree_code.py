@@ -32,6 +32,7 @@ from systems.json_data import integer, object_of, text_of
 Array = NDArray[np.float64]
 
 MAX_SPLITS = 4_000_000
+BLOCK = 8_192
 _KEYS = ("splits", "moved_count", "shape", "axes", "moved", "cuts", "reasons", "weights")
 
 
@@ -152,12 +153,17 @@ def _numbered(
 
 
 def _cut(tree: SplitTree, regions: Sequence[Box], given: Array, where: str) -> None:
-    """Fill in the cuts, level by level: those given, and else the middles of the boxes."""
-    lower, upper = _ends(regions)
-    nodes = np.arange(tree.roots)
-    while len(nodes):
+    """Fill in the cuts: those given, and else the middles of the boxes.
+
+    Level by level, but never with more than ``BLOCK`` boxes at once.
+    """
+    pending = [(np.arange(tree.roots), *_ends(regions))]
+    while pending:
+        nodes, lower, upper = pending.pop()
         inner = tree.axis[nodes] >= 0
         nodes, lower, upper = nodes[inner], lower[inner], upper[inner]
+        if not len(nodes):
+            continue
         axes, rows = tree.axis[nodes].astype(np.int64), np.arange(len(nodes))
         low, high = lower[rows, axes], upper[rows, axes]
         cut = np.where(np.isnan(given[nodes]), _middle(low, high), given[nodes])
@@ -168,8 +174,18 @@ def _cut(tree: SplitTree, regions: Sequence[Box], given: Array, where: str) -> N
         left_upper[rows, axes] = cut
         right_lower[rows, axes] = cut
         first = tree.child[nodes]
-        nodes = np.concatenate([first, first + 1])
-        lower, upper = np.concatenate([lower, right_lower]), np.concatenate([left_upper, upper])
+        parts = [(first, lower, left_upper), (first + 1, right_lower, upper)]
+        if 2 * len(nodes) > BLOCK:
+            pending += parts
+        else:
+            below, above = parts
+            pending.append(
+                (
+                    np.concatenate([below[0], above[0]]),
+                    np.concatenate([below[1], above[1]]),
+                    np.concatenate([below[2], above[2]]),
+                )
+            )
 
 
 def _middle(low: Array, high: Array) -> Array:
