@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 
 MAX_SPLITS = 4_000_000
 BLOCK = 8_192
+"""Boxes that are held at once while a tree is unpacked."""
 _KEYS = ("splits", "moved_count", "shape", "axes", "moved", "cuts", "reasons", "weights")
 
 
