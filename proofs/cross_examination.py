@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from certify.balls import BallInterpreter, to_float_interval
 from certify.theorem import Theorem
 from proofs.examined import Examined, examined_of
-from proofs.testimony import Testimony, Witness
+from proofs.witness import Finding, Witness
 from systems.errors import InputError
 from systems.evaluate import evaluate
 
@@ -33,22 +33,22 @@ MOST_CORNERS = 8
 
 @dataclass(frozen=True)
 class CrossExamination:
-    """All testimonies, in the order of the starts, and what they do not cover."""
+    """All findings, in the order of the starts, and what they do not cover."""
 
-    testimonies: tuple[Testimony, ...]
+    findings: tuple[Finding, ...]
     remarks: tuple[str, ...]
 
-    def of(self, outcome: str) -> list[Testimony]:
+    def of(self, outcome: str) -> list[Finding]:
         """Those that ended so: "converged", "undecided" or "disagreement"."""
-        return [t for t in self.testimonies if t.outcome == outcome]
+        return [t for t in self.findings if t.outcome == outcome]
 
     def to_json(self) -> dict[str, object]:
-        """Counts, and every testimony in full."""
+        """Counts, and every finding in full."""
         outcomes = ("converged", "undecided", "disagreement")
         return {
             **{outcome: len(self.of(outcome)) for outcome in outcomes},
             "remarks": list(self.remarks),
-            "trajectories": [asdict(t) for t in self.testimonies],
+            "trajectories": [asdict(t) for t in self.findings],
         }
 
 
@@ -74,8 +74,8 @@ def cross_examine(
     starts = _starts(examined, count, generator)
     cases = list(zip(starts, _disturbances(examined, count, generator), strict=True))
     found = []
-    for testimony in _examined(examined, cases, horizon, _workers(jobs, count)):
-        found.append(testimony)
+    for finding in _examined(examined, cases, horizon, _workers(jobs, count)):
+        found.append(finding)
         if on_progress is not None:
             on_progress(len(found), count)
     return CrossExamination(tuple(found), tuple(_remarks(examined)))
@@ -99,7 +99,7 @@ def _workers(jobs: int | None, count: int) -> int:
 
 def _examined(
     claim: Examined, cases: Sequence[Case], horizon: float | None, workers: int
-) -> Iterator[Testimony]:
+) -> Iterator[Finding]:
     if workers == 1:
         witness = Witness(claim, horizon)
         yield from (witness.examine(*case) for case in cases)
@@ -123,7 +123,7 @@ def _prepare(text: str, horizon: float | None) -> None:
     _witness[:] = [Witness(Examined.from_json(json.loads(text)), horizon)]
 
 
-def _work(case: Case) -> Testimony:
+def _work(case: Case) -> Finding:
     return _witness[0].examine(*case)
 
 

@@ -22,10 +22,12 @@ from certify.validated.jets import KinkError, Series
 from certify.validated.lohner import Parallelepiped
 
 ROUGH = 2.0**-15
-"""A rough step's length, as a share of the loop's shortest time constant."""
+"""A rough step's length, as a share of the loop's shortest time constant and crossing time."""
 SHORTEST = 2.0**-40
 """No smooth step is shorter than this share of that time constant."""
 ATTEMPTS = 60
+ACCURACY = 2.0**-34
+"""The error that one step may add, as a share of the scale of each state."""
 
 
 class EnclosureLostError(ArithmeticError):
@@ -59,7 +61,7 @@ class Start:
 
 def advance(start: Start, longest: float, order: int) -> Step:
     """One step of at most the given length, of order K. Raises EnclosureLostError."""
-    scale = _time_constant(start)
+    scale = min(_time_constant(start), _crossing_time(start))
     try:
         return _smooth(start, longest, order, scale)
     except KinkError:
@@ -73,6 +75,15 @@ def _time_constant(start: Start) -> float:
     if not math.isfinite(size):
         raise EnclosureLostError("the closed loop's Jacobian is not bounded here")
     return 1.0 / max(size * start.field.dimension, 1e-6)
+
+
+def _crossing_time(start: Start) -> float:
+    """How long a state takes to change by its scale, at the speed that it has now."""
+    rates = start.field.value(start.set_.hull(), start.parameter)
+    speeds = [
+        float(r.abs_upper()) * ACCURACY / e for r, e in zip(rates, start.tolerance, strict=True)
+    ]
+    return 1.0 / max(*speeds, 1e-6) if all(map(math.isfinite, speeds)) else math.inf
 
 
 def _smooth(start: Start, longest: float, order: int, scale: float) -> Step:

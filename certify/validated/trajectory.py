@@ -14,12 +14,9 @@ from certify.validated.field import VectorField
 from certify.validated.jets import working_precision
 from certify.validated.lohner import Parallelepiped
 from certify.validated.pace import Pace
-from certify.validated.steps import EnclosureLostError, Start, advance
+from certify.validated.steps import ACCURACY, EnclosureLostError, Start, advance
 
 __all__ = ["Enclosure", "EnclosureLostError", "Trajectory"]
-
-ACCURACY = 2.0**-34
-"""The error that one step may add, as a share of the scale of each state."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Testimony:
+class Finding:
     """What a trajectory showed; everything that is needed to repeat it.
 
     ``start`` and ``disturbance`` (held constant) are exact floats. At ``time``, x lies in the box
@@ -58,7 +58,7 @@ class Witness:
         self._unsafe = [(name, BallInterpreter(tape, 80)) for name, tape in claim.unsafe]
         self._scales = [float(w) for w in claim.domain.widths]
 
-    def examine(self, start: Sequence[float], disturbance: Sequence[float] = ()) -> Testimony:
+    def examine(self, start: Sequence[float], disturbance: Sequence[float] = ()) -> Finding:
         """Follow the trajectory until it has converged, disagrees, or cannot be followed."""
         claim = self.claim
         path = Trajectory(claim.field, start, disturbance, time=claim.time, scales=self._scales)
@@ -66,8 +66,8 @@ class Witness:
         allowed = _Allowed(claim, self._value_at(now), self._quadratic_at(now))
         begun = self._value_at(now)
 
-        def says(outcome: Literal["converged", "undecided", "disagreement"], why: str) -> Testimony:
-            return Testimony(
+        def says(outcome: Literal["converged", "undecided", "disagreement"], why: str) -> Finding:
+            return Finding(
                 outcome,
                 why,
                 tuple(start),
