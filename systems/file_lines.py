@@ -52,6 +52,10 @@ class Lines:
         """The path of the table that a line belongs to; () before the first."""
         return next((path for at, path in reversed(self._headers) if at <= number), ())
 
+    def all(self) -> dict[tuple[str, ...], int]:
+        """The line of every table and key by its path."""
+        return dict(self._numbers)
+
     def find(self, *path: str) -> int | None:
         """The line of a key, or of the nearest table around it; None where there is none."""
         for length in range(len(path), 0, -1):

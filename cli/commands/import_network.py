@@ -14,7 +14,6 @@ from cli.transcript import row
 if TYPE_CHECKING:
     from certify.candidate import Candidate
     from systems.dynamics import ControlAffineSystem
-    from systems.expression import Expression
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "softplus", "sin", "identity")
 
@@ -63,22 +62,12 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     perceptrons. Weights are taken exactly. With --out, writes DIR/candidate.json.
     """
     from cli.inputs import load_plant
+    from cli.networks import network_candidate, network_files
     from cli.outcome import nothing_decided
-    from learners.foreign import foreign_candidate
 
     plant = load_plant(system)
-    size = plant.system.state_dimension
-    value = _network(options, "value", size)
-    control = None if options["control"] is None else _network(options, "control", size)
-    sources = {k: str(options[k]) for k in ("value", "control") if options[k] is not None}
-    candidate = foreign_candidate(
-        plant.system,
-        value,
-        control,
-        anchor=not options["as_is"],
-        saturate=options["saturate"],
-        provenance={"files": {k: Path(v).name for k, v in sources.items()}},
-    )
+    candidate = network_candidate(plant, options)
+    sources = network_files(options)
     note_offsets(plant.system, candidate)
     lines = [row("imported", ", ".join(f"{k} of {v}" for k, v in sources.items()))]
     record = nothing_decided(
@@ -131,21 +120,6 @@ def note_offsets(system: ControlAffineSystem, candidate: Candidate) -> None:
 def _tuple(values: list[float]) -> str:
     words = ", ".join(f"{v:.6g}" for v in values)
     return words if len(values) == 1 else f"({words})"
-
-
-def _network(options: dict[str, Any], which: str, size: int) -> Expression:
-    from learners.foreign import import_onnx, import_state_dict
-
-    path = options[which]
-    if str(path).endswith(".onnx"):
-        return import_onnx(path, size, output=options[f"{which}_output"])
-    return import_state_dict(
-        path,
-        options[f"{which}_activation"],
-        state_size=size,
-        output_activation=options[f"{which}_output_activation"],
-        prefix=options[f"{which}_prefix"],
-    )
 
 
 def _settings(options: dict[str, Any]) -> dict[str, object]:

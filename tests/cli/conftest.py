@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from cli.main import run
+from tests.cli.gates import GateFiles
 
 FAST = ("pendulum", "--neurons", "12", "--c1", "0.01", "--c2", "0.029", "--mu", "1e-4")
 """A run that is proved in its first round."""
@@ -118,3 +120,34 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "trained"
     assert run(["train", "pendulum", "--neurons", "12", "--out", str(folder), "--json"]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def motor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a system, motor.toml, and its LQR as a candidate, motor.json."""
+    folder = tmp_path_factory.mktemp("gate")
+    (folder / "motor.toml").write_text(TOML)
+    out = folder / "run"
+    arguments = ["train", str(folder / "motor.toml"), "--learner", "lqr", "--out", str(out)]
+    assert run([*arguments, "--json"]) == 0
+    (out / "candidate.json").rename(folder / "motor.json")
+    shutil.rmtree(out)
+    return folder
+
+
+@pytest.fixture
+def gate(motor: Path, tmp_path: Path, stableproof: Run) -> GateFiles:
+    """A folder of one's own with these two files, to write gate files in."""
+    folder = tmp_path / "gate"
+    shutil.copytree(motor, folder)
+    return GateFiles(folder, stableproof)
+
+
+@pytest.fixture
+def no_proving(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Once called, a proof anew by the gate fails the test."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("the claim was proved anew")
+
+    return lambda: monkeypatch.setattr("cli.gate.decide.attempt", refuse)

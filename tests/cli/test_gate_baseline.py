@@ -1,0 +1,184 @@
+"""Baselines: a region that shrank, what counts as shrinking, and how baselines are made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proofs.checker
+from cli.gate.baseline import Baseline, compare
+from cli.gate.certified import certified_by
+from proofs.certificate import load_certificate
+from systems.box import Box
+from systems.errors import InputError
+from tests.cli.conftest import TOML
+from tests.cli.gates import GateFiles, forge
+
+WITH = 'baseline = "kept/base.json"\n'
+
+
+def region(c2: str) -> str:
+    return WITH + f"region = {{ c2 = {c2} }}"
+
+
+@pytest.fixture
+def kept(gate: GateFiles) -> Path:
+    """A gate whose claim has a baseline with c2 = 2, in an empty cache."""
+    gate.write(region("2"))
+    assert gate.run("--update-baseline").code == 0
+    gate.cached.unlink()
+    return gate.folder / "kept" / "base.json"
+
+
+def test_a_missing_baseline_is_told_with_what_writes_it(gate: GateFiles) -> None:
+    gate.write(region("2"))
+    found = gate.one()
+    assert found["status"] == "input error" and "--update-baseline writes it" in found["message"]
+
+
+def test_update_baseline_writes_the_checked_certificate(gate: GateFiles, kept: Path) -> None:
+    assert kept.read_bytes() == (gate.out / "certificates" / "c1.json").read_bytes()
+    assert proofs.checker.check_file(kept).status == "valid"
+    found = gate.one()
+    assert found["status"] == "proved" and not found["baseline"]["shrank"]
+
+
+def test_a_committed_baseline_is_evidence_for_an_unchanged_claim(
+    gate: GateFiles, kept: Path, no_proving: Callable[[], None]
+) -> None:
+    no_proving()
+    found = gate.one()
+    assert found["status"] == "proved" and found["origin"] == "baseline"
+    assert found["checker"]["valid"]
+
+
+def test_a_smaller_region_fails_with_both_volumes_and_levels(gate: GateFiles, kept: Path) -> None:
+    before = gate.one()["region"]
+    gate.write(region("1.9"))
+    ended = gate.run("--json")
+    (found,) = ended.data["claims"]
+    assert ended.code == 1 and found["status"] == "shrunk" and found["baseline"]["shrank"]
+    for number in (before["volume"], found["region"]["volume"], 2, 1.9):
+        assert f"{number:.6g}" in found["message"]
+    assert found["certificate"] is not None
+    assert "shrunk: the certified region shrank" in gate.run().out
+
+
+def test_update_baseline_takes_the_smaller_region(gate: GateFiles, kept: Path) -> None:
+    gate.write(region("1.9"))
+    assert gate.run().code == 1
+    assert gate.run("--update-baseline").code == 0
+    assert gate.run().code == 0
+    document = json.loads(kept.read_text())
+    assert document["statement"]["constants"]["c2"] == "19/10"
+
+
+def test_the_tolerance_is_a_share_of_the_volume(gate: GateFiles, kept: Path) -> None:
+    """The volume of {V <= c2} goes with the root of c2 here: 1.9 has 97.5 % of that of 2."""
+    for tolerance, status in (("0.001", "shrunk"), ("0.1", "proved")):
+        gate.write(f"{region('1.9')}\nshrink_tolerance = {tolerance}")
+        assert gate.one()["status"] == status
+
+
+def test_a_larger_region_passes(gate: GateFiles, kept: Path) -> None:
+    gate.write(region("2.2"))
+    found = gate.one()
+    assert found["status"] == "proved" and found["origin"] == "proved"
+
+
+def test_a_volume_that_its_tree_does_not_show_is_rejected(gate: GateFiles, kept: Path) -> None:
+    forge(kept, lambda d: d["volume"].update(at_least=(1.99).hex()))
+    assert gate.one()["status"] == "rejected"
+
+
+def test_a_level_that_did_not_fall_is_enough_for_the_same_V(kept: Path) -> None:
+    """Lower bounds of volumes depend on the time there was; the set does not."""
+    document: Any = load_certificate(kept)
+    was = Baseline(kept, document, certified_by(document))
+    tolerance, volume = Fraction(1, 100), was.certified.volume
+    assert volume is not None
+    less = replace(was.certified, volume=volume / 2)
+    assert not compare(less, was, tolerance).shrank
+    assert compare(replace(less, value="another V"), was, tolerance).shrank
+    assert compare(replace(less, domain=Box.of([(-1, 2)])), was, tolerance).shrank
+    lower = replace(was.certified, constants={**was.certified.constants, "c2": Fraction(1)})
+    assert not compare(lower, was, tolerance).shrank  # the volume is as large
+    assert compare(replace(lower, volume=None), was, tolerance).shrank
+    silent = Baseline(kept, document, replace(was.certified, volume=None))
+    assert compare(lower, silent, tolerance).shrank
+    assert not compare(was.certified, silent, tolerance).shrank
+    with pytest.raises(InputError, match="states no volume"):
+        compare(replace(less, value="another V"), silent, tolerance)
+    with pytest.raises(InputError, match="is for asymptotic stability of 'motor', not practical"):
+        compare(replace(less, theorem="practical stability"), was, tolerance)
+
+
+def test_another_candidate_is_compared_by_volume(gate: GateFiles, kept: Path) -> None:
+    """V doubled: its level 2 is the former level 1, and its level 4 the former 2."""
+    candidate = gate.folder / "motor.json"
+    from certify.candidate import Candidate
+    from certify.candidate_file import load_candidate, save_candidate
+
+    V, name = load_candidate(candidate)
+    save_candidate(Candidate(V.state, V.value + V.value, V.control), candidate, name)
+    gate.write(region("2"))
+    assert gate.one()["status"] == "shrunk"
+    gate.write(region("4"))
+    assert gate.one()["status"] == "proved"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "mine"])
+def test_a_baseline_that_is_none(gate: GateFiles, kept: Path, content: str) -> None:
+    kept.write_text(content)
+    found = gate.one()
+    assert found["status"] == "input error" and "stability.toml:" in found["message"]
+    ended = gate.run("--update-baseline")
+    assert ended.code == 2 and "it is not overwritten" in ended.out
+    assert kept.read_text() == content
+
+
+def test_a_damaged_baseline_is_replaced_on_demand(gate: GateFiles, kept: Path) -> None:
+    whole = kept.read_text()
+    kept.write_text(whole.replace('"2/1"', '"3/1"'))
+    assert gate.one()["status"] == "input error"
+    assert gate.run("--update-baseline").code == 0
+    assert gate.one()["status"] == "proved"
+
+
+def test_a_baseline_of_another_system_or_theorem(gate: GateFiles, kept: Path) -> None:
+    (gate.folder / "motor.toml").write_text(TOML.replace('name = "motor"', 'name = "engine"'))
+    text = gate.write(region("2")).read_text()
+    gate.write_text(text.replace('candidate = "motor.json"', 'learner = "lqr"'))
+    found = gate.one()
+    assert (
+        found["status"] == "input error" and "--update-baseline writes it anew" in found["message"]
+    )
+
+
+def test_a_forged_baseline_is_rejected(gate: GateFiles, kept: Path) -> None:
+    """It claims the c2 that the claim asks for, and that is false."""
+
+    def larger(document: Any) -> None:
+        document["statement"]["constants"]["c2"] = "3/1"
+
+    forge(kept, larger)
+    gate.write(region("3"))
+    ended = gate.run("--json")
+    (found,) = ended.data["claims"]
+    assert ended.code == 1 and found["status"] == "rejected"
+    assert "THE INDEPENDENT CHECKER REJECTS" in found["message"]
+    assert "it is the baseline" in ended.err
+    assert found["certificate"] is None and found["region"] is None
+
+
+def test_nothing_is_updated_by_a_claim_that_is_not_proved(gate: GateFiles, kept: Path) -> None:
+    before = kept.read_bytes()
+    gate.write(region("3"))
+    assert gate.run("--update-baseline").code == 1
+    assert kept.read_bytes() == before
