@@ -1,0 +1,268 @@
+"""Replaying the evidence: every leaf of every tree, each bound rebuilt in ball arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from flint import arb, ctx, fmpq
+
+from .document import Unreadable, fields, real
+from .exact import Exact
+from .models import Box, Matrices, Model, Register, ball, plus, scaled, total
+from .series import Ball, Undefined
+from .statement import PRACTICAL, Condition, Constraint, Invalid, Statement, need
+from .trees import Leaf, Region, Tree, read_tree
+
+PRECISION, FINE = 64, 160
+"""Bits of the balls; the finer ones where the others have not sufficed."""
+
+ORDERS = (1, 2, 3, 4, 6)
+"""Orders of the models, tried one after the other."""
+
+MOST_PARTS = 2048
+"""A leaf that does not close in one piece is cut into at most so many."""
+
+
+class Replay:
+    """One certificate: its statement, and the trees of its evidence."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.statement = Statement(document)
+        self.trees: list[tuple[Condition, Tree]] = []
+        for condition, data in self.statement.conditions(document["evidence"]):
+            where, J = f"evidence.{condition.name}.tree", len(condition.constraints)
+            self.trees.append((condition, read_tree(data, where, len(condition.regions), J)))
+        if document["volume"] is not None:
+            volume = fields(document["volume"], "volume", "at_least", "unit", "tree")
+            self.volume = Fraction(real(volume["at_least"], "volume.at_least"))
+            inside = Constraint("node", self.statement.value, self.statement.c2, strict=True)
+            domain = (self.statement.domain,)
+            tree = read_tree(volume["tree"], "volume.tree", 1, 2)
+            if any(reason > 1 for reason in tree.reasons):
+                raise Unreadable("volume.tree.reasons: other than 0 and 1")
+            self.trees.append((Condition("volume", domain, (inside,)), tree))
+        self.matrices = Matrices(self.statement.graph)
+        self._fixed: dict[int, dict[int, Register]] = {}
+        self._start = self._tries = 0
+
+    @property
+    def leaves(self) -> int:
+        return sum(len(tree.reasons) for _, tree in self.trees)
+
+    def check_exact(self) -> None:
+        """V(x*) = 0 and, where the theorem needs it, F(x*, w) = 0 or x* for all w ∈ W."""
+        s = self.statement
+        point = [(c, c) for c in s.centre]
+
+        def balls(node: int) -> list[Ball]:
+            box = Box(s.graph, [*point, *s.disturbance], len(point), 1, self.matrices, {})
+            return [p[0] + box.monomials.range_of(p) for p in box.value(node)]
+
+        centre = [fmpq(c.numerator, c.denominator) for c in s.centre]
+        exact = Exact(s.graph, centre, len(s.disturbance), balls)
+        roots = [(s.value, [Fraction(0)], "V(x*) = 0")]
+        if s.theorem != PRACTICAL:
+            rest = s.centre if s.discrete else [Fraction(0)] * len(s.centre)
+            roots.append((s.field, rest, "F(x*) = x*" if s.discrete else "F(x*) = 0"))
+        for root, wanted, claim in roots:
+            shifted = s.graph.affine(_identity(len(wanted)), [-v for v in wanted], root)
+            try:
+                balls(shifted)
+                holds = not any(exact.value(shifted))
+            except Undefined as reason:
+                raise Invalid(f"equilibrium: {claim} is undefined ({reason})") from None
+            need(holds, f"equilibrium: {claim} does not hold exactly, or cannot be shown")
+
+    def check_leaves(self, share: int = 0, shares: int = 1,
+                     on_leaf: Callable[[], None] = lambda: None) -> None:  # fmt: skip
+        """Every ``shares``-th run of leaves. Raises Invalid with the first leaf that fails."""
+        ctx.prec = PRECISION
+        for condition, tree in self.trees:
+            counted = Fraction(0)
+            for leaf in tree.leaves(condition.regions):
+                on_leaf()
+                if condition.name == "volume":
+                    if leaf.reason == 1:
+                        continue
+                    counted += _size(leaf, condition.regions[0])
+                if (leaf.number >> 4) % shares == share and not self._closes(condition, leaf):
+                    sides = " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in leaf.sides)
+                    raise Invalid(
+                        f"{condition.name}: leaf {leaf.number} on {sides} does not close for its "
+                        f"reason {leaf.reason}"
+                    )
+            if condition.name == "volume":
+                need(counted >= self.volume, "volume: the boxes inside have less than at_least")
+
+    def _closes(self, condition: Condition, leaf: Leaf) -> bool:
+        """Whether the leaf's reason holds on its box, cut into parts where that is needed."""
+        J, reason = len(condition.constraints), leaf.reason
+        if condition.name == "volume" or reason < J:
+            chosen = [(condition.constraints[reason], Fraction(1))]
+        else:
+            i, j = divmod(reason - J, J)
+            weight = Fraction(leaf.weight)
+            chosen = [(condition.constraints[j], Fraction(1)), (condition.constraints[i], weight)]
+        region, parts = condition.regions[leaf.region], 1
+        pending = [[_cut_off(s, r) for s, r in zip(leaf.sides, region, strict=True)]]
+        ctx.prec = PRECISION
+        while pending:
+            sides = pending.pop()
+            if any(a > b for a, b in sides):
+                continue  # beyond the region, by the rounding of its ends
+            axis = self._failing_axis(sides, chosen)
+            if axis is None:
+                continue
+            low, high = sides[axis]
+            parts += 1
+            if parts > MOST_PARTS or low == high:
+                return False
+            ctx.prec = FINE if parts > MOST_PARTS // 32 else PRECISION
+            middle = (low + high) / 2
+            for part in ((low, middle), (middle, high)):
+                pending.append([*sides[:axis], part, *sides[axis + 1 :]])
+        return True
+
+    def _failing_axis(self, sides: list[tuple[Fraction, Fraction]],
+                      chosen: Sequence[tuple[Constraint, Fraction]]) -> int | None:  # fmt: skip
+        """None where Σ weight · h < 0 on the box; else the axis along which to cut it."""
+        strict = len(chosen) == 1 and chosen[0][0].strict
+        widest = max(range(len(sides)), key=lambda i: sides[i][1] - sides[i][0])
+        orders = [k for k in ORDERS if k == 1 or _terms(len(sides), k) < 100]
+        first = min(self._start, len(orders) - 1)
+        for place, order in enumerate(orders[first:], first):
+            try:
+                box = self._box(sides, order)
+                sums = [_weighted(terms, chosen) for terms in product(
+                    *(self._excess(box, c) for c, _ in chosen))]  # fmt: skip
+            except Undefined:
+                continue
+            bounds = [box.monomials.upper(h) for h in sums]
+            if all(b <= 0 if strict else b < 0 for b in bounds):
+                self._tries += 1  # a lower order is cheaper: now and then it is tried again
+                self._start = place if self._tries % 8 else max(0, place - 1)
+                return None
+            if not any(len(h) > 1 for h in sums):
+                break
+            widest = _steepest(sums, box.wide)
+        self._start = 0
+        return widest
+
+    def _box(self, sides: Sequence[tuple[Fraction, Fraction]], order: int) -> Box:
+        s, state = self.statement, len(self.statement.states)
+        if ctx.prec not in self._fixed:
+            self._fixed[ctx.prec] = _constant_nodes(s, self.matrices)
+        return Box(s.graph, sides, state, order, self.matrices, self._fixed[ctx.prec])
+
+    def _excess(self, box: Box, constraint: Constraint) -> list[Model]:
+        """Models of which the largest is h."""
+        s = self.statement
+        if constraint.kind == "node":
+            outputs = box.value(constraint.node)
+        elif constraint.kind == "disc":
+            outputs = self._disc_ends(box)
+        else:
+            outputs = [self._rate(box)]
+        level = ball(constraint.level)
+        if constraint.at_least:
+            return [[p[0] - level, *p[1:]] for p in outputs]
+        assert len(outputs) == 1 and s
+        return [[level - outputs[0][0], *(-c for c in outputs[0][1:])]]
+
+    def _rate(self, box: Box) -> Model:
+        """∇V·F or V(F) − V, plus alpha V."""
+        s = self.statement
+        (value,), field = box.value(s.value), box.value(s.field)
+        if s.discrete:
+            rate = plus(box.value(s.next_value)[0], value, -1)
+        else:
+            parts = zip(box.gradient(s.value), field, strict=True)
+            rate = total([box.multiply(slope, f) for slope, f in parts])
+        return rate if s.alpha is None else plus(rate, scaled(value, ball(s.alpha)))
+
+    def _disc_ends(self, box: Box) -> list[Model]:
+        """The right ends of Gershgorin's discs of R S Rᵀ."""
+        s, n = self.statement, len(self.statement.states)
+        jacobian = [box.gradient(s.field, i) for i in range(n)]
+        P, R = s.P, s.R
+        slopes = [[total([scaled(row[k], arb(R[i, k])) for k in range(n)]) for i in range(n)]
+                  for row in jacobian]  # fmt: skip
+        alpha = fmpq(0) if s.alpha is None else fmpq(s.alpha.numerator, s.alpha.denominator)
+        shift = R * P * R.transpose() * (alpha - 1 if s.discrete else alpha)
+        left = P if s.discrete else R * P
+        found = [[total([scaled(slopes[k][j], arb(left[i, k])) for k in range(n)])
+                  for j in range(n)] for i in range(n)]  # fmt: skip
+
+        def entry(i: int, j: int) -> Model:
+            if s.discrete:  # (DF Rᵀ)ᵀ P (DF Rᵀ)
+                whole = total([box.multiply(slopes[k][i], found[k][j]) for k in range(n)])
+            else:
+                whole = plus(found[i][j], found[j][i])
+            return plus(whole, [arb(shift[i, j])])
+
+        ends = []
+        for i in range(n):
+            end = entry(i, i)
+            for j in range(n):
+                if j != i:
+                    end = plus(end, box.magnitude(entry(i, j)))
+            ends.append(end)
+        return ends
+
+
+def _weighted(terms: Sequence[Model], chosen: Sequence[tuple[Constraint, Fraction]]) -> Model:
+    return total(
+        [h if w == 1 else scaled(h, ball(w)) for h, (_, w) in zip(terms, chosen, strict=True)]
+    )
+
+
+def _constant_nodes(s: Statement, matrices: Matrices) -> dict[int, Register]:
+    """The models of the nodes that depend on no input, made once."""
+    varying: set[int] = set()
+    for i, node in enumerate(s.graph.nodes):
+        if node.op == "variable" or varying.intersection(node.args):
+            varying.add(i)
+    empty = Box(s.graph, [], 0, 1, matrices, {})
+    for i in range(len(s.graph.nodes)):
+        if i not in varying:
+            try:
+                empty.value(i)
+            except Undefined:
+                continue
+    return empty.registers
+
+
+def _steepest(sums: Sequence[Model], wide: Sequence[int]) -> int:
+    """The axis that the worst sum depends on most, to first order."""
+    worst = max(sums, key=lambda h: float(h[0].upper()))
+    slopes = [float(abs(c).upper()) for c in worst[1 : len(wide) + 1]]
+    slopes += [0.0] * (len(wide) - len(slopes))
+    return wide[max(range(len(wide)), key=slopes.__getitem__)]
+
+
+def _terms(n: int, order: int) -> int:
+    out = 1
+    for k in range(1, order + 1):
+        out = out * (n + k) // k
+    return out
+
+
+def _cut_off(
+    side: tuple[float, float], region: tuple[Fraction, Fraction]
+) -> tuple[Fraction, Fraction]:
+    return max(Fraction(side[0]), region[0]), min(Fraction(side[1]), region[1])
+
+
+def _size(leaf: Leaf, region: Region) -> Fraction:
+    out = Fraction(1)
+    for side, ends in zip(leaf.sides, region, strict=True):
+        low, high = _cut_off(side, ends)
+        out *= max(high - low, Fraction(0))
+    return out
+
+
+def _identity(n: int) -> list[list[int]]:
+    return [[int(i == j) for j in range(n)] for i in range(n)]

@@ -1,0 +1,288 @@
+"""The statement of a certificate, and the conditions that its theorem needs.
+
+Everything follows from the three programs V, k and φ and from the constants; the evidence brings
+nothing but split trees. The table of conditions is that of docs/certificate-format.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from flint import fmpq, fmpq_mat
+
+from .document import Unreadable, box, digest, fields, items, rational, real, text
+from .graph import Graph, Program, read_program, tape
+from .trees import Region
+
+ASYMPTOTIC, EXPONENTIAL = "asymptotic stability", "exponential stability"
+PRACTICAL = "practical stability"
+CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
+VAST = Fraction(2**400)
+
+
+class Invalid(Exception):  # noqa: N818 - it names a verdict
+    """The certificate does not prove what it states."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """h ≥ 0 with h = output − level ("at least") or level − output ("at most"); h > 0 if strict.
+
+    The output is the largest entry of a node, or where ``kind`` says so V̇ + alpha V, or the largest
+    right end of a Gershgorin disc.
+    """
+
+    kind: Literal["node", "rate", "disc"]
+    node: int
+    level: Fraction
+    at_least: bool = True
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds iff no point of a region satisfies all constraints."""
+
+    name: str
+    regions: tuple[Region, ...]
+    constraints: tuple[Constraint, ...]
+
+
+@dataclass(frozen=True)
+class Signal:
+    name: str
+    unit: str
+
+
+class Statement:
+    """What a document claims. Raises Unreadable, or Invalid where a side condition fails."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        table = fields(document["statement"], "statement", "theorem", "system", "equilibrium",
+                       "domain", "closed_loop", "unsafe", "constants", "ellipsoid")  # fmt: skip
+        self.theorem: str = table["theorem"]
+        if self.theorem not in (ASYMPTOTIC, EXPONENTIAL, PRACTICAL):
+            raise Unreadable("statement.theorem: not one that this checker knows")
+        self._read_system(table["system"])
+        n = len(self.states)
+        place = "statement.equilibrium"
+        self.centre = [rational(v, place) for v in items(table["equilibrium"], place, n)]
+        self.domain: Region = box(table["domain"], "statement.domain", n)
+        constants = fields(table["constants"], "statement.constants", *CONSTANTS)
+        for name in CONSTANTS:
+            value = constants[name]
+            setattr(self, name, None if value is None else rational(value, f"constants.{name}"))
+        self._read_ellipsoid(table["ellipsoid"], n)
+        programs = {}
+        if not isinstance(document["programs"], dict):
+            raise Unreadable("programs: an object is wanted")
+        for key, program in document["programs"].items():
+            if digest(program) != key:
+                raise Unreadable(f"programs.{key[:8]}: the program has another hash")
+            programs[key] = read_program(program, f"programs.{key[:8]}")
+        self._build(table, programs)
+        self._check_constants()
+
+    # Fractions, and None where the theorem has no such constant; rational matrices, or None.
+    c1: Any
+    c2: Any
+    mu: Any
+    alpha: Any
+    epsilon: Any
+    core: Any
+    c_q: Any
+    P: Any
+    R: Any
+
+    def _read_system(self, data: Any) -> None:
+        where = "statement.system"
+        table = fields(data, where, "name", "time", "states", "inputs", "disturbances")
+        self.name = text(table["name"], where)
+        if table["time"] not in ("continuous", "discrete"):
+            raise Unreadable(f"{where}.time: continuous or discrete")
+        self.discrete = table["time"] == "discrete"
+        kinds = {}
+        for kind, most, extra in (("states", 100, []), ("inputs", 100, []),
+                                  ("disturbances", 100, ["range"])):  # fmt: skip
+            place = f"{where}.{kind}"
+            rows = items(table[kind], place, most=most)
+            rows = [fields(row, place, "name", "unit", *extra) for row in rows]
+            kinds[kind] = [Signal(text(r["name"], place), text(r["unit"], place)) for r in rows]
+            if kind == "disturbances":
+                place += ".range"
+                self.disturbance: Region = box([r["range"] for r in rows], place, len(rows))
+        self.states, self.inputs, self.disturbances = kinds.values()
+        if not self.states:
+            raise Unreadable(f"{where}.states: there are none")
+
+    def _read_ellipsoid(self, data: Any, n: int) -> None:
+        self.P = self.R = None
+        if data is not None:
+            table, both = fields(data, "statement.ellipsoid", "P", "R"), []
+            for key in ("P", "R"):
+                place = f"statement.ellipsoid.{key}"
+                rows = [items(row, place, n) for row in items(table[key], place, n)]
+                entries = [fmpq(*real(v, place).as_integer_ratio()) for row in rows for v in row]
+                both.append(fmpq_mat(n, n, entries))
+            self.P, self.R = both
+
+    def _build(self, table: dict[str, Any], programs: dict[str, Program]) -> None:
+        """The graph of the closed loop: nodes of V, k, F, and what the conditions speak of."""
+        n, m, p = len(self.states), len(self.inputs), len(self.disturbances)
+        loop = fields(table["closed_loop"], "closed_loop", "value", "control", "dynamics")
+        graph = self.graph = Graph()
+        x = graph.add("variable", n, integers=(0,))
+        w = [graph.add("variable", p, integers=(1,))] if p else []
+
+        def enter(data: Any, where: str, sizes: Sequence[int], inputs: Sequence[int]) -> list[int]:
+            program, outputs = tape(data, where, programs)
+            if list(program.inputs) != [graph.nodes[i].size for i in inputs]:
+                raise Unreadable(f"{where}: its inputs have other sizes than the system")
+            nodes = graph.splice(program, inputs)
+            found = [nodes[r] for r in outputs]
+            if [graph.nodes[i].size for i in found] != list(sizes):
+                raise Unreadable(f"{where}: its outputs have other sizes than the system")
+            return found
+
+        self.value = enter(loop["value"], "closed_loop.value", [1], [x])[0]
+        u = enter(loop["control"], "closed_loop.control", [m], [x]) if m else []
+        if not m and loop["control"] is not None:
+            raise Unreadable("closed_loop.control: there are no inputs")
+        self.control = u[0] if u else None
+        self.field = enter(loop["dynamics"], "closed_loop.dynamics", [n], [x, *u, *w])[0]
+        if self.discrete:
+            self.next_value = enter(loop["value"], "closed_loop.value", [1], [self.field])[0]
+        self.unsafe: list[tuple[str, list[int]]] = []
+        for i, item in enumerate(items(table["unsafe"], "statement.unsafe", most=100)):
+            where = f"statement.unsafe[{i}]"
+            entry = fields(item, where, "name", "tape")
+            count = len(items(fields(entry["tape"], where, "program", "outputs")["outputs"], where))
+            nodes = enter(entry["tape"], where, [1] * count, [x])
+            self.unsafe.append((text(entry["name"], where), nodes))
+        identity = [[int(i == j) for j in range(n)] for i in range(n)]
+        self.offset = graph.affine(identity, [-c for c in self.centre], x)
+        square = graph.add("power", n, self.offset, integers=(2,))
+        self.distance = graph.affine([[1] * n], [0], square)
+        self.state = x
+
+    def _check_constants(self) -> None:
+        lower, upper = zip(*self.domain, strict=True)
+        inside = all(a < c < b for a, c, b in zip(lower, self.centre, upper, strict=True))
+        need(inside, "the equilibrium is not inside the domain")
+        need(self.c1 is not None and self.c2 is not None, "c1 or c2 is missing")
+        practical, fast = self.theorem == PRACTICAL, self.theorem == EXPONENTIAL
+        self.bottom = self.c1 if self.core is None else min(self.c1, self.core)
+        need(0 < self.bottom <= self.c1 < self.c2, "the levels are not 0 < core, c1 < c2")
+        need((self.mu is None) == fast, "mu belongs to every theorem but the exponential one")
+        need((self.alpha is not None) == fast, "alpha belongs to the exponential theorem alone")
+        need(self.mu is None or self.mu > 0, "mu is not positive")
+        need(self.alpha is None or self.alpha > 0, "alpha is not positive")
+        need(not (fast and self.discrete) or self.alpha < 1, "alpha is not below 1")
+        need(self.epsilon is None or self.epsilon > 0, "epsilon is not positive")
+        parts = (self.core, self.c_q, self.P)
+        need(all((v is None) == practical for v in parts), "the ellipsoid does not fit the theorem")
+        if self.P is not None:
+            self._check_ellipsoid()
+
+    def _check_ellipsoid(self) -> None:
+        """P ≻ 0 by its leading minors, and {q ≤ c_q} in the interior of D, in rationals."""
+        P, n = self.P, len(self.states)
+        need(P.transpose() == P, "P is not symmetric")
+        minors = [fmpq_mat(k, k, [P[i, j] for i in range(k) for j in range(k)]).det()
+                  for k in range(1, n + 1)]  # fmt: skip
+        need(all(d > 0 for d in minors), "P is not positive definite")
+        need(self.c_q > 0, "c_q is not positive")
+        # On {q ≤ c_q}, |xᵢ − x*ᵢ|² is at most c_q (P⁻¹)ᵢᵢ, and is that somewhere.
+        inverse = P.inv()
+        self.reach = [
+            self.c_q * Fraction(int(v.p), int(v.q)) for v in (inverse[i, i] for i in range(n))
+        ]
+        for c, (low, high), reach in zip(self.centre, self.domain, self.reach, strict=True):
+            need(min(c - low, high - c) ** 2 > reach, "the ellipsoid is not inside the domain")
+        rows = [[P[i, j] for j in range(n)] for i in range(n)]
+        scaled = self.graph.affine(rows, [0] * n, self.offset)
+        products = self.graph.add("mul", n, self.offset, scaled)
+        self.quadratic = self.graph.affine([[1] * n], [0], products)
+
+    def conditions(self, evidence: Any) -> list[tuple[Condition, Any]]:
+        """What the theorem needs, each with the tree that is said to show it."""
+        found = self._conditions()
+        table = fields(evidence, "evidence", *(c.name for c in found))
+        out = []
+        for condition in found:
+            where = f"evidence.{condition.name}"
+            if condition.name == "contraction":
+                entry = fields(table["contraction"], where, "box", "tree")
+                sides = box(entry["box"], where, len(self.states))
+                for c, (low, high), reach in zip(self.centre, sides, self.reach, strict=True):
+                    covered = low <= c <= high and min(c - low, high - c) ** 2 >= reach
+                    need(covered, "contraction: the box does not hold the ellipsoid")
+                condition = Condition(condition.name, (self._whole(sides),), condition.constraints)
+            else:
+                entry = fields(table[condition.name], where, "tree")
+            out.append((condition, entry["tree"]))
+        return out
+
+    def _whole(self, sides: Region) -> Region:
+        return (*sides, *self.disturbance)
+
+    def _conditions(self) -> list[Condition]:
+        domain = (self._whole(self.domain),)
+        out = []
+
+        def condition(name: str, *constraints: Constraint, regions: Any = domain) -> None:
+            out.append(Condition(name, regions, constraints))
+
+        V = self.value
+        below_c2 = Constraint("node", V, self.c2, at_least=False)
+        below_c1 = Constraint("node", V, self.c1, at_least=False)
+        rate = Constraint("rate", V, Fraction(0) if self.mu is None else -self.mu, strict=True)
+        condition("decrease", Constraint("node", V, self.bottom), below_c2, rate)
+        if self.discrete:
+            condition("containment", below_c2, Constraint("node", self._excursion(), Fraction(0),
+                                                          strict=True))  # fmt: skip
+        else:
+            condition("containment", below_c2, regions=self._faces())
+        if self.theorem != PRACTICAL:
+            inside = Constraint("node", self.quadratic, self.c_q, at_least=False)
+            condition("core", Constraint("node", V, self.core, at_least=False),
+                      Constraint("node", self.quadratic, self.c_q))  # fmt: skip
+            condition("contraction", inside, Constraint("disc", self.field, Fraction(0)))
+        elif not self.discrete:
+            squares = self.graph.add("power", len(self.states), self.field, integers=(2,))
+            speed = self.graph.affine([[1] * len(self.states)], [0], squares)
+            condition("defined", Constraint("node", V, self.bottom, at_least=False),
+                      Constraint("node", speed, VAST))  # fmt: skip
+        if self.discrete:
+            condition("trap", below_c1, Constraint("node", self.next_value, self.c1, strict=True))
+        if self.epsilon is not None:
+            condition("small set", below_c1, Constraint("node", self.distance, self.epsilon**2))
+        for k, (_, nodes) in enumerate(self.unsafe, 1):
+            inside_set = [Constraint("node", i, Fraction(0)) for i in nodes]
+            condition(f"avoid {k}", below_c2, *inside_set)
+        return out
+
+    def _excursion(self) -> int:
+        """All lowerᵢ − Fᵢ and Fᵢ − upperᵢ, as entries of one node."""
+        n = len(self.states)
+        rows = [[s * int(i == j) for j in range(n)] for s in (-1, 1) for i in range(n)]
+        ends = [low for low, _ in self.domain] + [-high for _, high in self.domain]
+        return self.graph.affine(rows, ends, self.field)
+
+    def _faces(self) -> tuple[Region, ...]:
+        out = []
+        for i, ends in enumerate(self.domain):
+            for end in ends:
+                sides = list(self.domain)
+                sides[i] = (end, end)
+                out.append(self._whole(sides))
+        return tuple(out)
+
+
+def need(holds: bool, gap: str) -> None:
+    """Raises Invalid with what is missing."""
+    if not holds:
+        raise Invalid(gap)
