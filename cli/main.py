@@ -22,6 +22,7 @@ COMMANDS = {
     "run": ("cli.commands.run", "Train, prove, repair by counterexamples; leave a certificate."),
     "simulate": ("cli.commands.simulate", "Close the loop with a candidate and simulate."),
     "show": ("cli.commands.show", "Tell what a run, candidate or certificate holds."),
+    "check": ("cli.commands.check", "Recheck a certificate, trusting nothing of the prover."),
     "import": ("cli.commands.import_network", "Make a candidate of networks trained elsewhere."),
 }
 """Name → (module, short help). The short help stands here so that listing imports nothing."""

@@ -90,6 +90,10 @@ class ProgressBars:
             words += f", HJB residual {residual:.1e}"
         self._show("training", words, None)
 
+    def counting(self, stage: str, what: str, done: int, whole: int) -> None:
+        """Something goes on piece by piece."""
+        self._show(stage, f"{done:,} of {whole:,} {what}", done / max(whole, 1))
+
     def _show(self, stage: str, words: str, share: float | None) -> None:
         now = time.perf_counter()
         if stage != self._stage:

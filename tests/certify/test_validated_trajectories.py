@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from certify.validated import Enclosure, EnclosureLostError, Trajectory, VectorField
+from certify.validated.lohner import Parallelepiped
 from learners.lqr import lqr_candidate
 from systems import expression as ex
 from systems import zoo
@@ -226,3 +227,25 @@ def test_sizes_are_checked() -> None:
         Trajectory(field, [1.0])
     with pytest.raises(ValueError, match="parameters"):
         Trajectory(field, [1.0, 1.0], [1.0])
+
+
+def from_box(n: int, build: Build, box: list[arb]) -> Trajectory:
+    """A map's trajectory of a whole box of starts."""
+    path = trajectory(n, build, [0.0] * n, time="discrete")
+    path._set = Parallelepiped.of(box)
+    return path
+
+
+def test_a_map_of_a_wide_box_holds_the_image_of_every_point() -> None:
+    """x⁺ = x² on [1/4, 3/4], where the slope at the middle alone would give [0, 1/2]."""
+    e = from_box(1, lambda x: x * x, [arb(0.5, 0.25)]).step()
+    assert e.lower[0] <= 1 / 16 and e.upper[0] >= 9 / 16
+    jumping = from_box(1, lambda x: ex.apply(ex.Op.STEP, x - "3/10"), [arb(0.25, 0.25)]).step()
+    assert jumping.lower[0] <= 0 and jumping.upper[0] >= 1
+
+
+def test_the_slopes_of_a_field_that_jumps_are_those_of_its_pieces() -> None:
+    x = ex.variable("x", 1)
+    field = VectorField.of(ex.apply(ex.Op.STEP, x) * x**2 - x, x)
+    assert field.jumps
+    assert field.jacobian([arb(2)])[0, 0] == 3 and field.jacobian([arb(-2)])[0, 0] == -1
