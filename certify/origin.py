@@ -112,11 +112,11 @@ class _Form:
             solve_discrete_lyapunov,
         )
 
+        if rate_of(self.matrix, self.discrete) <= self.alpha:
+            return None
         if not self.discrete:
             shifted = self.matrix + 0.5 * self.alpha * np.eye(n)
             return np.asarray(solve_continuous_lyapunov(shifted.T, -np.eye(n)))
-        if rate_of(self.matrix, True) <= self.alpha:
-            return None
         scale = 1.0 - self.alpha
         return np.asarray(solve_discrete_lyapunov((self.matrix / scale**0.5).T, np.eye(n) / scale))
 

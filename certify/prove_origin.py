@@ -29,6 +29,9 @@ CORE_TRIES = 4
 CORE_BUDGET = 0.15
 """The share of the remaining time that one of them may take."""
 
+RATE_TRIES, RATE_BUDGET = 2, 0.04
+"""The same where the rate was chosen by us: a lower one will be tried after it."""
+
 
 def show_equilibrium(attempt: Attempt) -> None:
     """V(x*) = 0 exactly and, unless the claim is practical stability, F(x*, w) = 0 for all w."""
@@ -51,13 +54,15 @@ def close_origin(attempt: Attempt) -> str | None:
     reason = "origin: no quadratic form decreases along the linearisation"
     if attempt.alpha is not None:
         reason += f" at the rate alpha = {float(attempt.alpha):.4g}"
+    chosen = attempt.alpha is not None and attempt.requested.alpha is None
+    tries, share = (RATE_TRIES, RATE_BUDGET) if chosen else (CORE_TRIES, CORE_BUDGET)
     for ellipsoid in ellipsoids(problem, matrix, attempt.alpha):
         level = _first_core_level(attempt, ellipsoid)
-        for _ in range(CORE_TRIES):
+        for _ in range(tries):
             found = attempt.search(
                 "contraction",
                 contraction_on_hull(problem, ellipsoid, level, attempt.alpha),
-                CORE_BUDGET,
+                share,
                 relax=shrink_ellipsoid,
                 frontier=0,
             )

@@ -13,7 +13,7 @@ from certify.verdict import Refuted
 from systems.differentiate import NotDifferentiableError
 from systems.exact import short_fraction
 
-SHARE = Fraction(7, 8)
+SHARE = Fraction(15, 16)
 """The rate tried first, of the one that sampling and linearisation promise."""
 
 RATE_TRIES = 8
@@ -29,7 +29,7 @@ def exponential_decrease(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Frac
         weak_spot = close_origin(attempt)
         if weak_spot is None:
             find_core(attempt)
-        lower = attempt.alpha * Fraction(2, 3)
+        lower = attempt.alpha * Fraction(4, 5)
         try:
             if weak_spot is None or asked is not None:
                 c1, top, _ = decrease(attempt, c2)

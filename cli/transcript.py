@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_DOWN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,9 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 9.95 else f"{value:.0f} s"
 
 
-def decimal(value: Fraction, digits: int = 6) -> str:
-    """The number itself where it is a short decimal, else cut off towards 0."""
-    context = Context(prec=digits, rounding=ROUND_DOWN)
+def decimal(value: Fraction, digits: int = 6, up: bool = False) -> str:
+    """The number itself where it is a short decimal, else cut off towards 0, or away from it."""
+    context = Context(prec=digits, rounding=ROUND_UP if up else ROUND_DOWN)
     cut = context.divide(Decimal(value.numerator), Decimal(value.denominator))
     return f"{float(cut):.{digits}g}"
 
@@ -61,7 +61,8 @@ def proof_rows(result: StabilityResult) -> Iterator[str]:
     if result.problem.chosen_domain is not None:
         yield row("box", f"D = {box_words(result.problem.domain)}, inside the system's domain")
     if result.searches:
-        yield row("equilibrium", f"{equilibrium_words(result)}, exactly", "proved")
+        label = "equilibrium" if result.requested.claim.closes_origin else "centre"
+        yield row(label, f"{equilibrium_words(result)}, exactly", "proved")
     for name in sorted(result.searches, key=rank):
         search = result.searches[name]
         label = {"contraction": "origin", "containment": "contained"}.get(name, name)
@@ -117,7 +118,7 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     if theorem is None or word(conclusion) != "proved":
         return f"{word(conclusion)}: {reason_of(conclusion, result)}"
     where = " in the box D" if result.problem.chosen_domain is not None else ""
-    c1, c2 = decimal(theorem.constants.c1), decimal(theorem.constants.c2)
+    c1, c2 = decimal(theorem.constants.c1, up=True), decimal(theorem.constants.c2)
     at_least = 0.0 if result.paving is None else result.paving.volume
     volume = f" (region volume >= {_floor(at_least)})" if at_least > 0 else ""
     unsafe = " and meets nothing unsafe" if result.problem.system.unsafe else ""

@@ -181,8 +181,8 @@ class Engine:
             interpreter.test_boxes(
                 p.code, p.pool, p.lists, p.outputs[levels.outputs], p.widest, p.entries,
                 *models, T, levels.sign, levels.level, levels.error, levels.strict, scale,
-                result.reason[s], result.weight[s], result.axis[s], result.middle[s],
-                result.lower[s], result.upper[s],
+                self.tape.inputs[0][1], result.reason[s], result.weight[s], result.axis[s],
+                result.middle[s], result.lower[s], result.upper[s],
             )  # fmt: skip
 
         self._in_parallel(lower, upper, order, work)

@@ -10,6 +10,10 @@ from certify.enclosure.compiled import jit
 from certify.enclosure.kernel import Tables
 from certify.enclosure.rounding import TINY, U, down, up
 
+LAG, DISTURBANCE_LAG = 256.0, 4.0
+"""A coordinate this much wider than the nearest constraint's, relatively, is halved instead; V does
+not depend on disturbances, so that theirs is rarely the nearest."""
+
 
 @jit
 def _input(
@@ -177,6 +181,7 @@ def test_boxes(
     level_error: np.ndarray,
     strict: np.ndarray,
     scale: np.ndarray,
+    states: int,
     reason: np.ndarray,
     weight: np.ndarray,
     axis: np.ndarray,
@@ -191,6 +196,9 @@ def test_boxes(
     ``axis[b]`` is the coordinate to split, judged by the constraint nearest to closing the box.
     ``middle[b, j]`` approximates h_j at the centre; out_lower and out_upper bound h_j on the box.
     ``level`` is enclosed by ± level_error. ``scale`` (n,) are the widths of the whole region.
+    Coordinates from ``states`` on are disturbances. Where a box lies across the boundary of the
+    nearest constraint, halving it for that one's sake goes on for ever and closes nothing: a
+    coordinate that another constraint asks for is halved once it lags behind.
     """
     J = outputs.shape[0]
     C, G = np.zeros(entries * T.M), np.zeros(entries * (T.K + 2))
@@ -227,7 +235,14 @@ def test_boxes(
             b, C, G, code, outputs, T, sign, level, level_error, combined, reason, weight
         )
         if reason[b] < 0:
-            axis[b] = _axis(C, G, code[outputs[nearest], p.OFFSET], radius[b], scale, T)
+            best = _axis(C, G, code[outputs[nearest], p.OFFSET], radius[b], scale, T)
+            if best >= 0:
+                for j in range(J):
+                    v = _axis(C, G, code[outputs[j], p.OFFSET], radius[b], scale, T)
+                    lag = LAG if v < states else DISTURBANCE_LAG
+                    if radius[b, v] * scale[best] > lag * radius[b, best] * scale[v]:
+                        best = v
+            axis[b] = best
 
 
 @jit

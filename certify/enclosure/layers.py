@@ -66,15 +66,17 @@ class _Form:
 
 
 def find_layers(tape: Tape, constants: Constants) -> list[Layer]:
-    """The one-hidden-layer networks of a tape whose weights are floats, exactly."""
-    if len(tape.inputs) != 1:
-        return []
+    """The one-hidden-layer networks of a tape whose weights are floats, exactly.
+
+    They are functions of the tape's first variable; of the others (disturbances) they are functions
+    with weight 0.
+    """
     layers = []
     for index, i in enumerate(tape.instructions):
         if i.op is not Op.TANH:
             continue
         z = tape.instructions[i.args[0]]
-        if z.op is not Op.AFFINE or tape.instructions[z.args[0]].op is not Op.VARIABLE:
+        if z.op is not Op.AFFINE or not _is_first_variable(tape.instructions[z.args[0]]):
             continue
         weight, bias = (tape.constants[k] for k in z.constants)
         if weight.is_dyadic and bias.is_dyadic and _has_normal_powers(weight.values):
@@ -82,8 +84,14 @@ def find_layers(tape: Tape, constants: Constants) -> list[Layer]:
             search.run()
             betas = np.array(search.betas)
             if search.registers and (np.abs(betas) <= MOST_BETA).all():
-                layers.append(Layer(weight.values, bias.values, betas, search.registers))
+                unused = np.zeros((len(weight.values), tape.dimension - weight.shape[1]))
+                whole = np.hstack([weight.values, unused])
+                layers.append(Layer(whole, bias.values, betas, search.registers))
     return layers
+
+
+def _is_first_variable(i: Instruction) -> bool:
+    return i.op is Op.VARIABLE and i.integers == (0,)
 
 
 @dataclass

@@ -103,9 +103,10 @@ def confirmed(result: StabilityResult) -> bool:
     """Whether the point of a refutation breaks its condition, in ball arithmetic alone."""
     assert isinstance(result.verdict, Refuted)
     found = result.verdict.counterexample
-    if found.condition == "equilibrium":
+    if found.condition in ("equilibrium", "centre"):
         outputs = enclose_point(result.problem.equilibrium_tape, found.point, 512)
-        return any(not ball.contains(0) for part in outputs for ball in part)
+        judged = outputs if found.condition == "equilibrium" else outputs[1:]
+        return any(not ball.contains(0) for part in judged for ball in part)
     return breaks(result.searches[found.condition].condition, found.point)
 
 

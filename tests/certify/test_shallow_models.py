@@ -146,3 +146,32 @@ def test_output_weights_that_cannot_be_halved() -> None:
     hidden = ex.tanh(ex.affine([[2.0], [1.0]], x, [0.5, 0.0]))
     tape = compile_tape([ex.affine([[5e-324, 1.0]], -0.5 * hidden)], [x])
     check(tape, *boxes(1, generator), (1, 2, 5), generator)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_layers_of_the_first_variable_beside_another(n: int) -> None:
+    """V(x) beside a disturbance w: the layer is the same, and what multiplies w is not lost."""
+    generator = np.random.default_rng(n)
+    x, w = ex.variable("x", n), ex.variable("w", 2)
+    W, b = layer(40, n, generator, 2.0)
+    V = ex.affine(generator.normal(size=(1, 40)), ex.tanh(ex.affine(W, x, b)))
+    slope = gradient(V, x)
+    tape = compile_tape([V, *slope, ex.dot(slope, x) * w[0] + w[1] ** 2], [x, w])
+    assert is_shallow(tape)
+    seen = check(tape, *boxes(n + 2, generator), (1, 2, 4), generator, points=40, exact=1)
+    assert seen.finite == 21 * 3
+
+
+def test_a_layer_of_the_second_variable_is_no_layer_of_the_first() -> None:
+    generator = np.random.default_rng(0)
+    x, w = ex.variable("x", 2), ex.variable("w", 2)
+    W, b = layer(10, 2, generator)
+    of_w = ex.affine(generator.normal(size=(1, 10)), ex.tanh(ex.affine(W, w, b)))
+    tape = compile_tape([of_w, of_w * x[0]], [x, w])
+    assert not is_shallow_at_all(tape)
+    seen = check(tape, *boxes(4, generator), (2, 4), generator, points=40, exact=1)
+    assert seen.finite == 21 * 2
+
+
+def is_shallow_at_all(tape: Tape) -> bool:
+    return bool(Engine(tape, np.full(tape.dimension, 4.0)).layers)
