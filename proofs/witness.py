@@ -176,11 +176,11 @@ class _Allowed:
         return value * min(Fraction(1), Fraction(factor))
 
     def _after_one_step(self) -> Fraction:
-        claim = self.claim
-        if self.before[0] >= claim.bottom:
-            return self._decreased(self.value, Fraction(1))
-        # Below a only q decreases; that V stays below c1 is claimed where nothing else is.
-        return claim.constant("c1" if claim.quadratic is None else "c2")
+        """From V ≥ a it decreases; from V ≤ c1 it stays at most c1 (the condition "trap")."""
+        decreased = self._decreased(self.value, Fraction(1))
+        if self.before[0] >= self.claim.bottom:
+            return decreased
+        return max(self.claim.constant("c1"), decreased)
 
     def _lower_q(self, q: Interval | None) -> None:
         c_q = self.claim.constants["c_q"]
