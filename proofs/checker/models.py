@@ -223,6 +223,15 @@ class Matrices:
 
         return self._once((id(entries), transposed), make)
 
+    def absolute(self, entries: Numbers, rows: int) -> arb_mat:
+        """The absolute values of a weight's entries; kept under the id of the weight itself, as
+        that of a passing tuple would come to name another."""
+
+        def make() -> arb_mat:
+            return arb_mat(rows, len(entries) // rows, [arb(abs(v)) for v in entries])
+
+        return self._once((id(entries), "absolute"), make)
+
     def _once(self, key: tuple[object, ...], make: Callable[[], arb_mat]) -> arb_mat:
         key = (*key, ctx.prec)
         if key not in self._made:
@@ -355,7 +364,7 @@ class Box:
             for v, r in zip(self.wide, self._radii, strict=True):
                 if v < n:
                     radii[v] = r
-            size = self.matrices.constant(tuple(map(abs, weight)), node.size)
+            size = self.matrices.absolute(weight, node.size)
             reach = (size * arb_mat(n, 1, radii)).entries()
             lines = [Line(r, self.order) for r in reach]
             shifted = zip(centre, self._vector(bias), strict=True)

@@ -47,8 +47,8 @@ def _integer_power(c: Ball, exponent: int) -> Ball:
     """Tight on wide balls: monotone where odd, never negative where even."""
     if c.rad() < _NARROW:
         return c**exponent
-    if exponent % 2 == 0:
-        return _monotone(lambda z: z**exponent, abs(c)).nonnegative_part()
+    if exponent % 2 == 0:  # abs() of a ball around 0 still has negative numbers
+        return _monotone(lambda z: z**exponent, abs(c).nonnegative_part()).nonnegative_part()
     return _monotone(lambda z: z**exponent, c)
 
 
