@@ -13,7 +13,8 @@ def conclusion_words(theorem: Theorem) -> str:
     k = theorem.constants
     sentences = [
         f"Every solution that starts in the domain with V ≤ c2 = {_short(k.c2)} stays there, "
-        f"reaches {{V ≤ c1}}, c1 = {_short(k.c1, down=False)}, {_entry(theorem)} and never leaves it.",
+        f"reaches {{V ≤ c1}}, c1 = {_short(k.c1, down=False)}, {_entry(theorem)} and never "
+        "leaves it.",
         *_equilibrium(theorem),
         *_ball(theorem),
         *_disturbances(theorem),

@@ -1,0 +1,262 @@
+"""Every theorem of the family is concluded from all of its evidence, and from nothing less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from certify import Claim, Constants, Proved, Search, StabilityResult, Unknown
+from certify.stability import StabilityProblem
+from certify.theorem import Theorem, conclude, required_conditions
+from systems import expression as ex
+from systems.box import Box
+from tests.certify.claims import ASYMPTOTIC, EXPONENTIAL, PRACTICAL, Plant, plant, theorem_of
+
+KINDS = [(claim, discrete) for claim in Claim for discrete in (False, True)]
+NAMES = {
+    (ASYMPTOTIC, False): ["decrease", "containment", "core", "contraction"],
+    (ASYMPTOTIC, True): ["decrease", "containment", "core", "contraction", "trap"],
+    (EXPONENTIAL, False): ["decrease", "containment", "core", "contraction"],
+    (EXPONENTIAL, True): ["decrease", "containment", "core", "contraction", "trap"],
+    (PRACTICAL, False): ["decrease", "containment", "defined"],
+    (PRACTICAL, True): ["decrease", "containment", "trap"],
+}
+LAST = ["small set", "avoid 1", "avoid 2"]
+UNSAFE = {"wall": "x1 >= 3/4", "corner": ["x1 <= -2/3", "x2 >= 2/3"]}
+
+
+def loop(discrete: bool, w: str = "1/8", **changed: object) -> Plant:
+    """A spiral whose speed a disturbance changes, and two unsafe sets."""
+    factor = 0.5 if discrete else 1
+    equations = [f"-{factor}*x1*(1 + w1) + {factor}*x2", f"-{factor}*x2*(1 + w1) - {factor}*x1"]
+    if discrete:
+        equations = [f"x{i + 1} + {e}" for i, e in enumerate(equations)]
+    options = {"unsafe": UNSAFE, "w": [(f"-{w}", w)]} | changed
+    return plant(equations, discrete=discrete, **options)  # type: ignore[arg-type]
+
+
+_results: dict[tuple[Claim, bool], StabilityResult] = {}
+
+
+@pytest.fixture(params=KINDS, ids=lambda k: f"{k[0].value}, {'discrete' if k[1] else 'continuous'}")
+def result(request: pytest.FixtureRequest) -> StabilityResult:
+    claim, discrete = request.param
+    if request.param not in _results:
+        speed = {"alpha": "1/10"} if claim is EXPONENTIAL else {"mu": "1/128"}
+        found = loop(discrete).prove(claim, 300.0, c1="1/16", c2="1/2", epsilon="2/5", **speed)
+        theorem_of(found)
+        _results[request.param] = found
+    return _results[request.param]
+
+
+def again(result: StabilityResult, **changed: object) -> Theorem:
+    """Conclude from the theorem's own evidence, with some of it changed."""
+    theorem = theorem_of(result)
+    arguments: dict[str, object] = {
+        "claim": theorem.claim,
+        "problem": theorem.problem,
+        "constants": theorem.constants,
+        "ellipsoid": theorem.ellipsoid,
+        "evidence": dict(theorem.evidence),
+    }
+    return conclude(**(arguments | changed))  # type: ignore[arg-type]
+
+
+def test_the_conditions_are_those_of_the_format(result: StabilityResult) -> None:
+    theorem = theorem_of(result)
+    wanted = [*NAMES[theorem.claim, theorem.problem.is_discrete], *LAST]
+    needed = required_conditions(
+        theorem.claim, theorem.problem, theorem.constants, theorem.ellipsoid
+    )
+    assert list(needed) == list(theorem.evidence) == wanted
+    assert again(result).words == theorem.words
+    extra = {**theorem.evidence, "more": theorem.evidence["decrease"]}
+    assert list(again(result, evidence=extra).evidence) == wanted
+
+
+def test_every_condition_is_needed(result: StabilityResult) -> None:
+    evidence = theorem_of(result).evidence
+    for name, search in evidence.items():
+        without = {k: v for k, v in evidence.items() if k != name}
+        with pytest.raises(ValueError, match=f"{name}.*not examined"):
+            again(result, evidence=without)
+        undecided = {**evidence, name: replace(search, verdict=Unknown("time"))}
+        with pytest.raises(ValueError, match=f"{name}.*not proved"):
+            again(result, evidence=undecided)
+        bare = {**evidence, name: replace(search, verdict=Proved())}
+        with pytest.raises(ValueError, match=f"{name}.*no evidence"):
+            again(result, evidence=bare)
+
+
+def with_condition(result: StabilityResult, name: str, **changes: object) -> dict[str, Search]:
+    evidence = dict(theorem_of(result).evidence)
+    shown = evidence[name]
+    condition = replace(shown.condition, **changes)  # type: ignore[arg-type]
+    return {**evidence, name: replace(shown, condition=condition)}
+
+
+def test_every_condition_is_about_these_levels_and_all_states_and_disturbances(
+    result: StabilityResult,
+) -> None:
+    for name, search in theorem_of(result).evidence.items():
+        shown = search.condition
+        for k, constraint in enumerate(shown.violation):
+            for off in (Fraction(1, 10**40), -Fraction(1, 10**40)):
+                levels = [c.level for c in shown.violation]
+                levels[k] = constraint.level + off
+                tampered = shown.with_levels(levels).violation
+                with pytest.raises(ValueError, match=f"{name}.*other constants"):
+                    again(result, evidence=with_condition(result, name, violation=tampered))
+        loose = replace(shown.violation[-1], strict=not shown.violation[-1].strict)
+        for other in ((*shown.violation[:-1], loose), shown.violation[:-1], shown.violation[::-1]):
+            if other != shown.violation and other:
+                with pytest.raises(ValueError, match=f"{name}.*other constants"):
+                    again(result, evidence=with_condition(result, name, violation=other))
+        for axis in range(3):
+            smaller = tuple(_cut(region, axis) for region in shown.regions)
+            with pytest.raises(ValueError, match=r"region|whole ellipsoid|every disturbance"):
+                again(result, evidence=with_condition(result, name, regions=smaller))
+        twice = (*shown.regions, *shown.regions)
+        with pytest.raises(ValueError, match=r"no evidence|region|one box"):
+            again(result, evidence=with_condition(result, name, regions=twice))
+
+
+def _cut(region: Box, axis: int) -> Box:
+    """The box without a little at its upper end (the ellipsoid's hull is a little too wide)."""
+    share = Fraction(999, 1000)
+    upper = list(region.upper)
+    upper[axis] = region.lower[axis] + share * (region.upper[axis] - region.lower[axis])
+    if region.upper[axis] == region.lower[axis]:
+        upper[axis] = region.lower[axis] + Fraction(1, 1000)
+    return Box(region.lower, tuple(upper))
+
+
+def test_evidence_of_another_problem_is_refused(result: StabilityResult) -> None:
+    theorem = theorem_of(result)
+    discrete = theorem.problem.is_discrete
+    others = {
+        "a larger range": loop(discrete, w="129/1000"),
+        "a smaller range": loop(discrete, w="124/1000"),
+        "no disturbance": plant(
+            ["x1/2 + x2/2" if discrete else "-x1 + x2", "x2/2 - x1/2" if discrete else "-x2 - x1"],
+            discrete=discrete,
+            unsafe=UNSAFE,
+        ),
+        "another unsafe set": loop(discrete, unsafe={**UNSAFE, "third": "x2 >= 0.99"}),
+        "a larger unsafe set": loop(discrete, unsafe={**UNSAFE, "wall": "x1 >= 0.74"}),
+        "a set of fewer constraints": loop(discrete, unsafe={**UNSAFE, "corner": "x2 >= 2/3"}),
+        "a larger domain": loop(discrete, domain=[(-1, 1), (-1, "1.001")]),
+        "another V": loop(discrete, value=lambda x: ex.dot(x, x) * Fraction(1001, 1000)),
+        "other time": loop(not discrete),
+    }
+    for other in others.values():
+        problem = StabilityProblem(
+            other.system, replace(theorem.problem.candidate, state=other.system.state,
+                                  value=other.value)
+        )  # fmt: skip
+        with pytest.raises(ValueError, match=r"another closed loop|another region|examined|every d"):
+            again(result, problem=problem)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda k: replace(k, c1=k.c2), "c1 < c2"),
+        (lambda k: replace(k, c1=Fraction(0)), "c1 < c2"),
+        (lambda k: replace(k, epsilon=Fraction(0)), "positive"),
+        (lambda k: replace(k, epsilon=k.epsilon / 2), "small set.*other constants"),
+        (lambda k: replace(k, c2=k.c2 * 2), "other constants"),
+        (lambda k: replace(k, c1=k.c1 * 2), "other constants"),
+    ],
+)
+def test_constants_that_do_not_fit(
+    result: StabilityResult, change: Callable[[Constants], Constants], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        again(result, constants=change(theorem_of(result).constants))
+
+
+def test_speeds_that_do_not_fit(result: StabilityResult) -> None:
+    theorem = theorem_of(result)
+    k = theorem.constants
+    if k.alpha is None:
+        assert k.mu is not None
+        refused = [
+            ({"mu": None}, "only an exponential"),
+            ({"alpha": Fraction(1, 10)}, "only an exponential"),
+            ({"mu": Fraction(0)}, "positive"),
+            ({"mu": k.mu * 2}, "decrease.*other constants"),
+        ]
+    else:
+        refused = [
+            ({"alpha": None}, "exponential claim has alpha"),
+            ({"mu": Fraction(1, 128)}, "exponential claim has alpha"),
+            ({"alpha": Fraction(0)}, "positive"),
+            ({"alpha": -k.alpha}, "positive"),
+            ({"alpha": k.alpha + Fraction(1, 10**30)}, "another closed loop"),
+        ]
+        for alpha in (Fraction(1), Fraction(2)):
+            below = "below 1" if theorem.problem.is_discrete else "another closed loop"
+            refused.append(({"alpha": alpha}, below))
+    for changes, message in refused:
+        with pytest.raises(ValueError, match=message):
+            again(result, constants=replace(k, **changes))  # type: ignore[arg-type]
+
+
+def test_no_claim_passes_for_another(result: StabilityResult) -> None:
+    for claim in Claim:
+        if claim is not theorem_of(result).claim:
+            with pytest.raises(ValueError, match=r"exponential|ellipsoid|not examined"):
+                again(result, claim=claim)
+
+
+def test_an_equilibrium_that_moves_concludes_nothing(result: StabilityResult) -> None:
+    theorem = theorem_of(result)
+    if theorem.claim is PRACTICAL:
+        return
+    system = theorem.problem.system
+    assert system.disturbance is not None
+    drift = system.drift + ex.constant(["1e-30", 0]) * system.disturbance[0]
+    moved = StabilityProblem(replace(system, drift=drift), theorem.problem.candidate)
+    with pytest.raises(ValueError, match="not shown to be an equilibrium"):
+        again(result, problem=moved)
+
+
+def test_the_words_say_all_that_follows_and_round_to_the_safe_side(
+    result: StabilityResult,
+) -> None:
+    theorem = theorem_of(result)
+    words, discrete = theorem.words, theorem.problem.is_discrete
+    assert "stays there" in words and "never leaves it" in words
+    assert "for every" in words and "disturbance" in words
+    assert "wall, corner" in words and "0.4 of the equilibrium" in words
+    if theorem.claim is not EXPONENTIAL:  # (1/2 − 1/16) · 128 = 56
+        assert ("56 steps" if discrete else "at most 56 ") in words
+        k = theorem.constants
+        slower = replace(theorem, constants=replace(k, mu=k.mu * Fraction(9, 10)))
+        assert ("63 steps" if discrete else "at most 62.23 ") in slower.words  # 62.22…
+    assert ("asymptotically" in words) == (theorem.claim is ASYMPTOTIC)
+    assert ("exponentially" in words) == (theorem.claim is EXPONENTIAL)
+    assert ("Nothing is claimed" in words) == (theorem.claim is PRACTICAL)
+
+
+def test_a_value_that_depends_on_the_disturbance_is_no_candidate() -> None:
+    moving = loop(False)
+    w = moving.system.disturbance
+    assert w is not None
+    state = moving.system.state
+    with pytest.raises(ValueError, match="state"):
+        Plant(moving.system, ex.dot(state, state) * (1 + w[0] ** 2)).prove(PRACTICAL)
+
+
+def test_constants_that_contradict_the_claim_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="leave mu out"):
+        loop(False).prove(EXPONENTIAL, mu="1/100")
+    for claim in (ASYMPTOTIC, PRACTICAL):
+        with pytest.raises(ValueError, match="only exponential stability"):
+            loop(False).prove(claim, alpha="1/100")
+    with pytest.raises(ValueError, match="below 1"):
+        loop(True).prove(EXPONENTIAL, alpha=1)
