@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property, partial, reduce
-from itertools import combinations_with_replacement, pairwise
+from itertools import accumulate, combinations_with_replacement, pairwise
 from math import factorial, prod
+from operator import itemgetter, mul
 
 from flint import arb, arb_mat, ctx, fmpq
 
@@ -44,6 +45,7 @@ class Monomials:
             [index[tuple(sorted(a + b))] for b in found if len(a) + len(b) <= order] for a in found
         ]
         self.even = {i for i, m in enumerate(found) if m and all(m.count(v) % 2 == 0 for v in m)}
+        self._pairs: dict[tuple[int, int, int, int], list[Pairs | None]] = {}
         self.coefficients = [(m, _multinomial(m)) for m in found]
         self.square = {index[(v,)]: index[(v, v)] for v in range(n) if order >= 2}
 
@@ -77,49 +79,60 @@ class Monomials:
 
     def multiply(self, p: Model, q: Model) -> Model:
         """The product, what is beyond the order enclosed in the constant."""
-        if len(p) > len(q):
-            p, q = q, p
-        if len(p) == 1:
-            return scaled(q, p[0])
-        top = self.degree[len(p) - 1] + self.degree[len(q) - 1]
-        out = [ZERO] * self.first[min(top, self.order) + 1]
-        right = [(j, b) for j, b in enumerate(q) if b is not ZERO]
-        for i, a in enumerate(p):
-            if a is ZERO:
-                continue
-            row = self.product[i]
-            fits = len(row)
-            for j, b in right:
-                if j >= fits:
-                    break
-                k = row[j]
-                old = out[k]
-                out[k] = a * b if old is ZERO else old + a * b
-        if top > self.order:
-            beyond = self._beyond(p, q)
-            if beyond is not None:
-                out[0] = out[0] + beyond
+        if len(p) == 1 or len(q) == 1:
+            return scaled(q, p[0]) if len(p) == 1 else scaled(p, q[0])
+        key = (self._lowest(p), len(p), self._lowest(q), len(q))
+        if key not in self._pairs:
+            self._pairs[key] = self._pairs_of(*key)
+        out: Model = []
+        for pairs in self._pairs[key]:
+            if pairs is None:
+                out.append(ZERO)
+            else:
+                products = map(mul, pairs[0](p), pairs[1](q))
+                out.append(sum(products, next(products)))
+        if self.degree[len(p) - 1] + self.degree[len(q) - 1] > self.order:
+            out[0] = out[0] + self._beyond(p, q)
         return out
 
-    def _beyond(self, p: Model, q: Model) -> Ball | None:
-        """The range of the terms of degree > K in p q, from the ranges of homogeneous parts."""
-        sizes, tail = self._sizes(p), self._sizes(q)
-        for j in range(len(tail) - 2, -1, -1):
-            tail[j] = tail[j] + tail[j + 1]
-        total = ZERO
-        for i, size in enumerate(sizes):
-            j = self.order + 1 - i
-            if j < len(tail) and size is not ZERO and tail[j] is not ZERO:
-                total = total + size * tail[j]
-        return None if total is ZERO else total * UNIT
+    def _lowest(self, p: Model) -> int:
+        """The index of the first coefficient that is there."""
+        return next((i for i, c in enumerate(p) if c is not ZERO), 0)
+
+    def _pairs_of(self, p_first: int, p_end: int, q_first: int, q_end: int) -> list[Pairs | None]:
+        """For each monomial of the product, which coefficients of p and of q meet in it."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for i in range(p_first, p_end):
+            for j in range(q_first, min(q_end, len(self.product[i]))):
+                found.setdefault(self.product[i][j], []).append((i, j))
+        out: list[Pairs | None] = [None] * self.first[self.degree[max(found, default=0)] + 1]
+        for k, pairs in found.items():
+            left, right = zip(*pairs, strict=True)
+            out[k] = _chosen(left), _chosen(right)
+        return out
+
+    def _beyond(self, p: Model, q: Model) -> Ball:
+        """The range of the terms of degree > K in p q, from the sizes of homogeneous parts."""
+        sizes, tails = self._sizes(p), list(accumulate(reversed(self._sizes(q))))
+        tails.reverse()  # tails[j]: the size of q from degree j on
+        start = self.order + 1
+        beyond = [a * tails[start - i] for i, a in enumerate(sizes) if start - i < len(tails)]
+        return sum(beyond, ZERO) * UNIT
 
     def _sizes(self, p: Model) -> list[Ball]:
         """For each degree, the sum of |coefficients|."""
-        out = [ZERO] * (self.degree[len(p) - 1] + 1)
-        for d, c in zip(self.degree, p, strict=False):
-            if c is not ZERO:
-                out[d] = out[d] + abs(c)
-        return out
+        ends = pairwise(self.first[: self.degree[len(p) - 1] + 2])
+        return [sum(map(abs, p[a:b]), ZERO) for a, b in ends]
+
+
+Pairs = tuple[Callable[[Model], Sequence[Ball]], Callable[[Model], Sequence[Ball]]]
+
+
+def _chosen(indices: Sequence[int]) -> Callable[[Model], Sequence[Ball]]:
+    """The entries of a list at these indices, as a sequence even where it is one."""
+    if len(indices) == 1:
+        return itemgetter(slice(indices[0], indices[0] + 1))
+    return itemgetter(*indices)
 
 
 def _multinomial(m: tuple[int, ...]) -> int:
@@ -378,7 +391,7 @@ class Box:
         if a.lines is None or matrix.nrows() > 2 * len(self.wide) + 2:
             models = self._over_box(a).models
             width = max(map(len, models))
-            flat = [c for p in models for c in (p if len(p) == width else _padded(p, width))]
+            flat = [c for p in models for c in _padded(p, width)]
             out = (matrix * arb_mat(len(models), width, flat)).entries()
             return [out[k : k + width] for k in range(0, len(out), width)]
         width = max(map(len, a.models))
@@ -463,13 +476,14 @@ class Box:
                   beyond: Callable[[Ball, int], Ball]) -> Model:  # fmt: skip
         """a₀ + a₁ s + … + a_K s^K, and what is beyond for every s in its range."""
         s = g.range_of(p)
-        if powers:
-            out = [ZERO] * max(map(len, powers))
-            for factor, term in zip(a[1:], powers, strict=True):
-                for i, c in enumerate(term):
-                    if c is not ZERO:
-                        out[i] = c * factor if out[i] is ZERO else out[i] + c * factor
-            out[0] = out[0] + a[0]
+        if powers:  # s^k begins with degree k
+            width, degree = max(map(len, powers)), self.monomials.degree
+            terms = [_padded(q, width) for q in powers]
+            out, factors = [a[0]], a[1:]
+            for i in range(1, width):
+                column = [q[i] for q in terms[: degree[i]]]
+                products = map(mul, factors, column)
+                out.append(sum(products, next(products)))
         else:
             out = list(a)
         m = self.order + 1
@@ -593,4 +607,4 @@ def total(models: Sequence[Model]) -> Model:
 
 
 def _padded(p: Model, width: int) -> Model:
-    return p + [ZERO] * (width - len(p))
+    return p if len(p) == width else p + [ZERO] * (width - len(p))

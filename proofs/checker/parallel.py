@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -46,7 +47,8 @@ def check_all(
 
 
 def _in_processes(data: bytes, shares: int, total: int, report: Callable[[int, int], None]) -> None:
-    command = [sys.executable, "-m", __package__ or "proofs.checker", "--share"]
+    # -P: a folder named proofs where the command is run is none of ours
+    command = [sys.executable, "-P", "-m", __package__ or "proofs.checker", "--share"]
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     told: SimpleQueue[tuple[int, str | None]] = SimpleQueue()
@@ -82,19 +84,17 @@ def _in_processes(data: bytes, shares: int, total: int, report: Callable[[int, i
 
 def _feed(worker: subprocess.Popen[bytes], data: bytes) -> None:
     assert worker.stdin is not None
-    try:
+    with suppress(OSError), worker.stdin:  # it ended early, and says why itself
         worker.stdin.write(data)
-        worker.stdin.close()
-    except OSError:
-        return  # it ended early, and says why itself
 
 
 def _listen(
     worker: subprocess.Popen[bytes], k: int, told: SimpleQueue[tuple[int, str | None]]
 ) -> None:
     assert worker.stdout is not None
-    for line in worker.stdout:
-        told.put((k, line.decode("ascii")))
+    with worker.stdout:
+        for line in worker.stdout:
+            told.put((k, line.decode("ascii")))
     told.put((k, None))
 
 

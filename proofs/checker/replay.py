@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -20,10 +20,14 @@ PRECISION, FINE = 64, 160
 """Bits of the balls; the finer ones where the others have not sufficed."""
 
 ORDERS = (1, 2, 3, 4, 6)
-"""Orders of the models, tried one after the other."""
+LADDERS = ((1,), (1, 2), (2,), (2, 3), (3,), (3, 4), (4,), (4, 6))
+"""Orders of the models that are tried on a box, one after the other, before it is cut."""
 
-MOST_PARTS = 2048
-"""A leaf that does not close in one piece is cut into at most so many."""
+Sides = Sequence[tuple[Fraction, Fraction]]
+Chosen = Sequence[tuple[Constraint, Fraction]]
+
+MOST_COST = 40_000.0
+"""So many terms of models a leaf may take, with the parts that it is cut into."""
 
 
 class Replay:
@@ -46,7 +50,7 @@ class Replay:
             self.trees.append((Condition("volume", domain, (inside,)), tree))
         self.matrices = Matrices(self.statement.graph)
         self._fixed: dict[int, dict[int, Register]] = {}
-        self._start = self._tries = 0
+        self._ladders = Ladders()
 
     @property
     def leaves(self) -> int:
@@ -106,50 +110,78 @@ class Replay:
             i, j = divmod(reason - J, J)
             weight = Fraction(leaf.weight)
             chosen = [(condition.constraints[j], Fraction(1)), (condition.constraints[i], weight)]
-        region, parts = condition.regions[leaf.region], 1
-        pending = [[_cut_off(s, r) for s, r in zip(leaf.sides, region, strict=True)]]
+        region = condition.regions[leaf.region]
+        sides = [_cut_off(s, r) for s, r in zip(leaf.sides, region, strict=True)]
+        ladder, most = self._ladders.next((condition.name, reason < J and reason))
         ctx.prec = PRECISION
+        closed, cost = self._closes_in_parts(sides, chosen, ladder, most)
+        self._ladders.learn(cost)
+        for precision in (PRECISION, FINE):
+            if closed is False:
+                ctx.prec = precision
+                closed, _ = self._closes_in_parts(sides, chosen, ORDERS, MOST_COST)
+        return bool(closed)
+
+    def _closes_in_parts(
+        self, whole: Sides, chosen: Chosen, ladder: Sequence[int], most: float
+    ) -> tuple[bool | None, float]:  # fmt: skip
+        """Whether all parts close, None where a point refutes it; and the cost, in model terms,
+        of which it spends ``most``."""
+        pending, cost = [whole], 0.0
         while pending:
             sides = pending.pop()
             if any(a > b for a, b in sides):
                 continue  # beyond the region, by the rounding of its ends
-            axis = self._failing_axis(sides, chosen)
+            axis: int | None = max(range(len(sides)), key=lambda i: sides[i][1] - sides[i][0])
+            for order in ladder:
+                cost += 3 + _terms(len(sides), order)
+                axis = self._failing_axis(sides, chosen, order, axis or 0)
+                if axis is None:
+                    break
             if axis is None:
                 continue
             low, high = sides[axis]
-            parts += 1
-            if parts > MOST_PARTS or low == high:
-                return False
-            ctx.prec = FINE if parts > MOST_PARTS // 32 else PRECISION
             middle = (low + high) / 2
+            if low == high or self._is_refuted([((a + b) / 2,) * 2 for a, b in sides], chosen):
+                return None, cost
+            if cost > most:
+                return False, cost
             for part in ((low, middle), (middle, high)):
                 pending.append([*sides[:axis], part, *sides[axis + 1 :]])
-        return True
+        return True, cost
 
-    def _failing_axis(self, sides: list[tuple[Fraction, Fraction]],
-                      chosen: Sequence[tuple[Constraint, Fraction]]) -> int | None:  # fmt: skip
+    def _sums(self, box: Box, chosen: Chosen) -> list[Model]:
+        """Models of Σ weight · h, of which the largest counts."""
+        parts = [self._excess(box, constraint) for constraint, _ in chosen]
+        return [
+            total(
+                [
+                    h if w == 1 else scaled(h, ball(w))
+                    for h, (_, w) in zip(terms, chosen, strict=True)
+                ]
+            )
+            for terms in product(*parts)
+        ]
+
+    def _failing_axis(self, sides: Sides, chosen: Chosen, order: int, default: int) -> int | None:
         """None where Σ weight · h < 0 on the box; else the axis along which to cut it."""
         strict = len(chosen) == 1 and chosen[0][0].strict
-        widest = max(range(len(sides)), key=lambda i: sides[i][1] - sides[i][0])
-        orders = [k for k in ORDERS if k == 1 or _terms(len(sides), k) < 100]
-        first = min(self._start, len(orders) - 1)
-        for place, order in enumerate(orders[first:], first):
-            try:
-                box = self._box(sides, order)
-                sums = [_weighted(terms, chosen) for terms in product(
-                    *(self._excess(box, c) for c, _ in chosen))]  # fmt: skip
-            except Undefined:
-                continue
-            bounds = [box.monomials.upper(h) for h in sums]
-            if all(b <= 0 if strict else b < 0 for b in bounds):
-                self._tries += 1  # a lower order is cheaper: now and then it is tried again
-                self._start = place if self._tries % 8 else max(0, place - 1)
-                return None
-            if not any(len(h) > 1 for h in sums):
-                break
-            widest = _steepest(sums, box.wide)
-        self._start = 0
-        return widest
+        try:
+            box = self._box(sides, order)
+            sums = self._sums(box, chosen)
+        except Undefined:
+            return default
+        bounds = [box.monomials.upper(h) for h in sums]
+        if all(b <= 0 if strict else b < 0 for b in bounds):
+            return None
+        return _steepest(sums, box.wide) if any(len(h) > 1 for h in sums) else default
+
+    def _is_refuted(self, point: Sides, chosen: Chosen) -> bool:
+        """Whether Σ weight · h is certainly positive at a point."""
+        try:
+            return any(h[0] > 0 for h in self._sums(self._box(point, 1), chosen))
+        except Undefined:
+            return False
 
     def _box(self, sides: Sequence[tuple[Fraction, Fraction]], order: int) -> Box:
         s, state = self.statement, len(self.statement.states)
@@ -213,10 +245,33 @@ class Replay:
         return ends
 
 
-def _weighted(terms: Sequence[Model], chosen: Sequence[tuple[Constraint, Fraction]]) -> Model:
-    return total(
-        [h if w == 1 else scaled(h, ball(w)) for h, (_, w) in zip(terms, chosen, strict=True)]
-    )
+class Ladders:
+    """Which orders to try before a box is cut: whatever has cost least on the leaves before.
+
+    It decides how fast a leaf closes, never whether; and it is the same from run to run.
+    """
+
+    def __init__(self) -> None:
+        self._costs: dict[Hashable, list[float]] = {}
+        self._turn = 0
+
+    def next(self, kind: Hashable) -> tuple[Sequence[int], float]:
+        """The cheapest ladder for leaves of this kind, now and then another that is not hopeless;
+        and what may be spent on it."""
+        costs = self._current = self._costs.setdefault(kind, [0.0] * len(LADDERS))
+        self._turn += 1
+        order = sorted(range(len(LADDERS)), key=costs.__getitem__)
+        best = costs[order[0]]
+        hopeful = [i for i in order if costs[i] <= 3 * best]
+        self._chosen = (
+            hopeful[self._turn // 16 % len(hopeful)] if self._turn % 16 == 0 else order[0]
+        )
+        known = [c for c in costs if c]
+        return LADDERS[self._chosen], 8 * min(known) if known else 500.0
+
+    def learn(self, cost: float) -> None:
+        known = self._current[self._chosen]
+        self._current[self._chosen] = cost if known == 0.0 else 0.8 * known + 0.2 * cost
 
 
 def _constant_nodes(s: Statement, matrices: Matrices) -> dict[int, Register]:
