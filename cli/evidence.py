@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from cli.run_folder import RunFolder
 
 
-PICTURES = ("region.png", "paving.png", "trajectories.png", "training.png")
+DRAWN = ("region.png", "paving.png", "trajectories.png", "training.png", "report.html")
+"""What takes longest: pictures, and the page that holds figures."""
 
 
 def leave_evidence(
@@ -34,11 +35,13 @@ def leave_evidence(
     """Write certificate (iff proved) and report, store the outcome, and only then draw.
 
     Returns the record with their paths, and the transcript with them. A Ctrl-C while pictures are
-    drawn leaves a finished run whose report has none. Raises InputError where files cannot be
-    written.
+    drawn leaves a finished run whose report has none. The page is written here too, since next to
+    the pictures it costs little, and it is what people open. Raises InputError where files cannot
+    be written.
     """
     from proofs.certificate import certificate_of, save_certificate
     from proofs.report import write_report
+    from proofs.report_memory import remembered
 
     command = repeating_command()
     out, document = dict(record), None
@@ -57,25 +60,48 @@ def leave_evidence(
 
     def report(pictures: bool) -> None:
         write_report(
-            folder.path, result, rounds=rounds, certificate=document, commands=[command],
+            folder.path, result, rounds=rounds, counterexamples=record["counterexamples"],
+            certificate=document, commands=checking_commands(command, document),
             pictures=pictures,
         )  # fmt: skip
 
     folder.write("report.md", lambda _: report(False))
     out["report"] = str(folder.path / "report.md")
     told = [*lines, *path_rows(out)]
-    folder.save(status="finished", outcome={**out, "transcript": told}, pictures="missing")
-    folder.announce(*PICTURES)
+    memory = None if document is not None else remembered(result)
+    folder.save(
+        status="finished", outcome={**out, "transcript": told}, pictures="missing",
+        command_line=command, examined=memory,
+    )  # fmt: skip
+    draw(folder, lambda: report(True))
+    page = folder.path / "report.html"
+    if page.exists():
+        out["page"] = str(page)
+        told.append(row("page", str(page)))
+        folder.save(outcome={**out, "transcript": told})
+    return out, told
+
+
+def draw(folder: RunFolder, report: Callable[[], object]) -> None:
+    """Write a report with all that is drawn for it, in a finished run's folder."""
+    folder.announce(*DRAWN)
     with waiting("report"):
-        report(True)
+        report()
     _forget_absent(folder)
     folder.save(pictures="drawn")
-    return out, told
+
+
+def checking_commands(repeat: str, certificate: Mapping[str, object] | None) -> list[str]:
+    """Command lines, in the run's folder, that check a certificate, and the one that made it."""
+    if certificate is None:
+        return [repeat]
+    name = "certificate.json"
+    return [f"stableproof check {name}", f"python -m proofs.checker {name}", repeat]
 
 
 def _forget_absent(folder: RunFolder) -> None:
     """Of the pictures that were announced, some are not drawn for every system."""
-    absent = {n for n in PICTURES if not (folder.path / n).exists()}
+    absent = {n for n in DRAWN if not (folder.path / n).exists()}
     folder.save(files=[n for n in folder.data["files"] if n not in absent])
 
 

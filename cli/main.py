@@ -23,6 +23,8 @@ COMMANDS = {
     "simulate": ("cli.commands.simulate", "Close the loop with a candidate and simulate."),
     "show": ("cli.commands.show", "Tell what a run, candidate or certificate holds."),
     "check": ("cli.commands.check", "Recheck a certificate, trusting nothing of the prover."),
+    "gate": ("cli.commands.gate", "Prove or re-check the claims of a file, for CI."),
+    "report": ("cli.commands.report", "Write the report of a finished run anew."),
     "import": ("cli.commands.import_network", "Make a candidate of networks trained elsewhere."),
 }
 """Name → (module, short help). The short help stands here so that listing imports nothing."""

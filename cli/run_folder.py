@@ -34,10 +34,10 @@ CONTENTS = {
 }
 """Settings that identify the content of a file."""
 OURS = {
-    "candidate.json", "certificate.json", "report.md", "trajectories.csv", "region.png",
-    "paving.png", "trajectories.png", "training.png", "system.toml",
+    "candidate.json", "certificate.json", "report.md", "report.html", "trajectories.csv",
+    "region.png", "paving.png", "trajectories.png", "training.png", "system.toml",
 }  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|png|csv|toml)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|html|png|csv|toml)")
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.branch_and_bound import Search
-from certify.origin import linearisation
+from certify.origin import centre_point, linearisation
 from certify.result import StabilityResult
 from certify.verdict import Proved
 from proofs.statement import names_of, one_line
@@ -34,7 +34,10 @@ SAMPLES = 400
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Solutions on one grid of times: ``times`` (T,), ``states`` (N, T, n), NaN after an end."""
+    """Solutions on one grid of times: ``times`` (T,), ``states`` (N, T, n), NaN after an end.
+
+    Disturbances are at the centre of their ranges. In discrete time the times are steps.
+    """
 
     times: Array
     states: Array
@@ -59,6 +62,10 @@ class Scene:
     def units(self) -> list[str]:
         units = self.result.problem.system.state_units or ("",) * self.dimension
         return [one_line(u) for u in units]
+
+    @property
+    def discrete(self) -> bool:
+        return self.result.problem.is_discrete
 
     @property
     def time_unit(self) -> str:
@@ -86,7 +93,7 @@ class Scene:
 
     @cached_property
     def rate(self) -> Callable[[Array], Array]:
-        """V̇: (N, n) → (N,)."""
+        """V̇, or V(F) − V in discrete time: (N, n) → (N,)."""
         inner = self._compiled(self.result.problem.derivative)
         return lambda x: inner(x)[:, 0]
 
@@ -95,9 +102,24 @@ class Scene:
         """F: (N, n) → (N, n)."""
         return self._compiled(self.result.problem.field)
 
+    def motion(self, x: Array) -> Array:
+        """Where states go: F, or the step F − x in discrete time. (N, n) → (N, n)."""
+        return self.field(x) - x if self.discrete else self.field(x)
+
+    @cached_property
+    def centre(self) -> Array:
+        """x*, and the disturbances at the centre of their ranges, (n + p,)."""
+        return np.asarray(centre_point(self.result.problem)[0])
+
     def _compiled(self, root: Expression) -> Callable[[Array], Array]:
-        run = function(root, self.result.problem.state)
-        return lambda x: np.concatenate([run(x[k : k + CHUNK])[0] for k in range(0, len(x), CHUNK)])
+        """An expression as a function of the state, with disturbances as in ``centre``."""
+        run = function(root, *self.result.problem.variables)
+        w = self.centre[self.dimension :]
+
+        def part(x: Array) -> Array:
+            return run(np.hstack([x, np.tile(w, (len(x), 1))]))[0]
+
+        return lambda x: np.concatenate([part(x[k : k + CHUNK]) for k in range(0, len(x), CHUNK)])
 
     @property
     def c1(self) -> float | None:
@@ -187,9 +209,13 @@ class Scene:
         if not len(starts):
             return None
         eigenvalues = np.linalg.eigvals(linearisation(self.result.problem))
+        if self.discrete:
+            return self._one_by_one(
+                starts, _steps(float(np.abs(eigenvalues).max())), 20 * _size(self.domain)
+            )
         slowest = float(eigenvalues.real.max())
         horizon = min(8.0 / -slowest, 200.0) if slowest < -1e-3 else 20.0
-        blow_up = 20 * float(np.abs(self.domain).max())
+        blow_up = 20 * _size(self.domain)
         return self._together(starts, horizon, blow_up) or self._one_by_one(
             starts, horizon, blow_up
         )
@@ -237,11 +263,25 @@ class Leaves:
     words: tuple[str, ...]
 
 
+def _steps(largest: float) -> float:
+    """So many steps bring a linear system near its equilibrium; some, where they never do.
+
+    ``largest`` is the largest absolute value of its eigenvalues.
+    """
+    if not 0 < largest < 0.999:
+        return 40.0 if largest >= 1 else 10.0
+    return float(np.clip(np.ceil(8.0 / -np.log(largest)), 10, 400))
+
+
+def _size(box: tuple[Array, Array]) -> float:
+    return float(np.abs(box).max())
+
+
 _OPPOSITE = {
     ("at least", False): "<", ("at least", True): "≤",
     ("at most", False): ">", ("at most", True): "≥",
 }  # fmt: skip
-_SYMBOLS = {"dV/dt": r"$\dot V$", "V": "$V$"}
+_SYMBOLS = {"dV/dt": r"$\dot V$", "V": "$V$", "V(F) - V": r"$\Delta V$"}
 COMBINED = "two constraints exclude each other"
 
 

@@ -80,7 +80,7 @@ def draw_contour(
 
 def draw_field(axes: Axes, scene: Scene, i: int, j: int, *, close: bool) -> None:
     a, b, points = scene.slice_points(i, j, 25, *view(scene, i, j, close))
-    F = scene.field(points)
+    F = scene.motion(points)
     u, v = (F[:, k].reshape(len(b), len(a)) for k in (i, j))
     if not (np.isfinite(u).all() and np.isfinite(v).all()) or not (u.any() or v.any()):
         return
@@ -88,7 +88,8 @@ def draw_field(axes: Axes, scene: Scene, i: int, j: int, *, close: bool) -> None
         a, b, u, v, color="#B4BCC6", linewidth=0.7, density=0.7, arrowsize=0.8, zorder=2,
         broken_streamlines=True,
     )  # fmt: skip
-    name = "vector field" if scene.dimension == 2 else "vector field in the slice"
+    name = "direction of steps" if scene.discrete else "vector field"
+    name = name if scene.dimension == 2 else f"{name} in the slice"
     axes.plot([], [], color="#B4BCC6", linewidth=1.0, label=name)
 
 
@@ -167,11 +168,12 @@ def decrease_leaves(scene: Scene) -> Leaves | None:
         return None
     bottom = search.condition.violation[0].level
     first = "$c_1$" if bottom == constants.c1 else "core"
-    return leaves_of(search, [first, "$c_2$", r"$-\mu$"])
+    last = r"$-\mu$" if search.condition.violation[2].level else "0"
+    return leaves_of(search, [first, "$c_2$", last])
 
 
 def draw_leaves(axes: Axes, scene: Scene, leaves: Leaves, i: int, j: int) -> None:
-    met = in_slice(leaves.lower, leaves.upper, scene.equilibrium, i, j)
+    met = in_slice(leaves.lower, leaves.upper, scene.centre, i, j)
     for kind, word in enumerate(leaves.words):
         chosen = met & (leaves.kind == kind)
         colour = REASON_COLOURS[kind % len(REASON_COLOURS)]

@@ -126,7 +126,7 @@ def trajectory_picture(scene: Scene) -> bytes | None:
     if scene.c2 is not None:
         axes.set_ylim(scene.c2 * 1e-7, scene.c2 * 4)
     axes.set_ylabel("$V$ along the solution")
-    axes.set_xlabel(style.label("time", scene.time_unit))
+    axes.set_xlabel("step" if scene.discrete else style.label("time", scene.time_unit))
     axes.set_xlim(0.0, float(paths.times[-1]))
     axes.yaxis.set_label_coords(-0.09, 0.5)
     open_sides(axes)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs import picture_style as style
-from proofs.picture_data import Leaves, Scene
+from proofs.picture_data import Leaves, Scene, in_slice
 from proofs.picture_parts import REASON_COLOURS, level_lines, open_sides
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ def line_picture(scene: Scene) -> bytes:
     (low,), (high,) = scene.domain
     x = np.linspace(low, high, 1601)
     V, rate = scene.V(x[:, None]), scene.rate(x[:, None])
+    change = r"$\Delta V$" if scene.discrete else r"$\dot V$"
     figure = style.new_figure(7.6, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True)
     for axes, values, name, colour in (
         (top, V, "$V$", style.BLUE),
-        (bottom, rate, r"$\dot V$", style.PURPLE),
+        (bottom, rate, change, style.PURPLE),
     ):
         axes.axhline(0.0, color=style.GREY, linewidth=0.8)
         axes.plot(x, values, color=colour, linewidth=2.0, label=name)
@@ -43,7 +44,7 @@ def line_picture(scene: Scene) -> bytes:
     level_lines(top, scene)
     bottom.set_xlim(low, high)
     bottom.set_xlabel(style.label(scene.names[0], scene.units[0]))
-    top.set_title("The Lyapunov function and its derivative along solutions")
+    top.set_title("The Lyapunov function and its change along solutions")
     style.legend_below(figure, top, columns=3)
     return style.png(figure)
 
@@ -59,8 +60,9 @@ def line_paving(scene: Scene, leaves: Leaves | None) -> bytes:
         _draw_strip(axes, paving.lower, paving.upper, len(strips), style.SKY, None)
         strips.append(r"inside $\{V \leq c_2\}$")
     if leaves is not None:
+        met = in_slice(leaves.lower, leaves.upper, scene.centre, 0, 0)
         for kind, word in enumerate(leaves.words):
-            chosen = leaves.kind == kind
+            chosen = met & (leaves.kind == kind)
             colour = REASON_COLOURS[kind % len(REASON_COLOURS)]
             _draw_strip(axes, leaves.lower[chosen], leaves.upper[chosen], len(strips), colour, word)
         strips.append("decrease")

@@ -1,25 +1,36 @@
-"""The report beside the certificate: Markdown that says what is proved, how, and what is not."""
+"""The report beside the certificate: what is proved, how, and what is not, for people.
+
+The same words twice: ``report.md``, and ``report.html``, one page whose figures answer its reader.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from certify.result import StabilityResult
 from certify.verdict import Proved, Refuted, Unknown
-from proofs import report_record as record
-from proofs import report_sections as sections
+from proofs.report_parts import Report
 from proofs.report_words import text
 from systems.errors import InputError
 from systems.files import write_atomically
 
+if TYPE_CHECKING:
+    from proofs.picture_data import Scene
+
 REPORT = "report.md"
+PAGE = "report.html"
 MISSING = (
-    "Pictures are left out because matplotlib is not installed; "
-    "`pip install 'stableproof[report]'` brings it."
+    "{what} left out because {lacking} not installed; `pip install 'stableproof[report]'` brings "
+    "{it}."
 )
+
+
+FIGURES = ("region", "paving", "trajectories", "training")
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ def write_report(
     result: StabilityResult,
     *,
     rounds: Sequence[Mapping[str, object]] = (),
+    counterexamples: Sequence[Mapping[str, object]] = (),
     history: Sequence[Mapping[str, object] | float] | None = None,
     provenance: Mapping[str, object] | None = None,
     certificate: Mapping[str, object] | None = None,
@@ -43,71 +55,72 @@ def write_report(
     commands: Sequence[str] = (),
     pictures: bool = True,
 ) -> Path:
-    """Write ``report.md`` and its pictures into an existing folder; returns the report's path.
+    """Write ``report.md``, its pictures and ``report.html`` into an existing folder.
 
-    It serves proved, refuted and unknown results. ``rounds`` is the table of the counterexample
-    loop, one record for each round; ``history`` is the training history, a record or a residual
-    for each iteration, and ``provenance`` how the candidate came about: both are taken from the
-    candidate where they are left out. ``certificate`` is the document that lies beside the report
-    as ``certificate_file``; ``commands`` are command lines that repeat the proof. Without
-    matplotlib the report says so and has no pictures. Raises InputError where it cannot be written.
+    Returns the path of ``report.md``. It serves proved, refuted and unknown results. ``rounds`` is
+    the table of the counterexample loop, one record for each round, and ``counterexamples`` one for
+    each that was found (``round``, ``condition``, ``point``, ``values``); ``history`` is the
+    training history, a record or a residual for each iteration, and ``provenance`` how the
+    candidate came about: both are taken from the candidate where they are left out.
+    ``certificate`` is the document that lies beside the report as ``certificate_file``;
+    ``commands`` are command lines that repeat the proof. Without ``pictures`` there is only the
+    text; without matplotlib, or jinja2 and plotly, the report says what is left out. Raises
+    InputError where it cannot be written.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; the report needs one to be written to")
-    known = dict(result.problem.candidate.provenance if provenance is None else provenance)
-    recorded = known.pop("history", None)
-    steps = record.as_records(recorded if history is None else history)
-    drawn, remark = _draw(folder, result, steps) if pictures else ({}, "")
-    parts = [
-        sections.headline(result),
-        _shown(drawn, "region"),
-        [remark, ""] if remark else [],
-        sections.claim(result),
-        sections.counterexample(result),
-        sections.region(result),
-        sections.conditions(result),
-        _shown(drawn, "paving"),
-        sections.constants(result),
-        record.plant(result),
-        _shown(drawn, "trajectories"),
-        record.rounds(rounds),
-        record.training(known, steps),
-        _shown(drawn, "training"),
-        record.trust(result),
-        record.again(result, certificate, certificate_file, commands),
-    ]
+    report = Report(
+        result, rounds, counterexamples, history, provenance, certificate, certificate_file,
+        commands,
+    )  # fmt: skip
+    drawn, remarks = _draw(folder, report) if pictures else ({}, [])
+    first, *others = report.parts()
+    told = [*first.lines, *_shown(drawn, first.figures), *remarks]
+    for part in others:
+        told += [*part.lines, *_shown(drawn, part.figures)]
     path = folder / REPORT
-    write_atomically(path, "\n".join(line for part in parts for line in part))
+    write_atomically(path, "\n".join(told))
     return path
 
 
-def _shown(drawn: Mapping[str, Picture], name: str) -> list[str]:
-    if name not in drawn:
-        return []
-    picture = drawn[name]
-    return [f"![{text(picture.alt)}]({picture.file})", "", f"*{picture.caption}*", ""]
+def _shown(drawn: Mapping[str, Picture], names: Sequence[str]) -> list[str]:
+    lines = []
+    for picture in (drawn[n] for n in names if n in drawn):
+        lines += [f"![{text(picture.alt)}]({picture.file})", "", f"*{picture.caption}*", ""]
+    return lines
 
 
-def _draw(
-    folder: Path, result: StabilityResult, steps: Sequence[Mapping[str, object]]
-) -> tuple[dict[str, Picture], str]:
-    """The pictures that there are, by name, and a remark where there are none."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return {}, MISSING
-    from proofs import pictures
+def _draw(folder: Path, report: Report) -> tuple[dict[str, Picture], list[str]]:
+    """The pictures that there are, by name; the page; and remarks on what there is not."""
     from proofs.picture_data import Scene
+
+    scene, remarks, drawn = Scene(report.result), [], {}
+    if find_spec("matplotlib") is None:
+        remarks += [MISSING.format(what="Pictures are", lacking="matplotlib is", it="it"), ""]
+    else:
+        drawn = _pictures(folder, report, scene)
+    if find_spec("jinja2") is None or find_spec("plotly") is None:
+        what = f"The page {PAGE} is"
+        remarks += [MISSING.format(what=what, lacking="jinja2 or plotly is", it="both"), ""]
+    else:
+        from proofs.report_html import page
+
+        files = {name: (folder / picture.file).read_bytes() for name, picture in drawn.items()}
+        words = {name: describe(name, report.result) for name in FIGURES}
+        write_atomically(folder / PAGE, page(report, scene, words, files))
+    return drawn, remarks
+
+
+def _pictures(folder: Path, report: Report, scene: Scene) -> dict[str, Picture]:
+    from proofs import pictures
     from proofs.picture_style import styled
 
-    scene = Scene(result)
-    series = record.residuals(steps)
     todo: list[tuple[str, Callable[[], bytes | None]]] = [
         ("region", lambda: pictures.region_picture(scene)),
         ("paving", lambda: pictures.paving_picture(scene)),
         ("trajectories", lambda: pictures.trajectory_picture(scene)),
-        ("training", lambda: pictures.training_picture(series)),
+        ("training", lambda: pictures.training_picture(report.series)),
     ]
     drawn = {}
     with styled():
@@ -115,12 +128,12 @@ def _draw(
             image = draw()
             if image is not None:
                 write_atomically(folder / f"{name}.png", image)
-                drawn[name] = Picture(f"{name}.png", *_words(name, result))
-    return drawn, ""
+                drawn[name] = Picture(f"{name}.png", *describe(name, report.result))
+    return drawn
 
 
-def _words(name: str, result: StabilityResult) -> tuple[str, str]:
-    """Alt text and caption."""
+def describe(name: str, result: StabilityResult) -> tuple[str, str]:
+    """Alt text and caption of a figure."""
     system, n = result.problem.system.name, result.problem.system.state_dimension
     match result.verdict:
         case Proved():

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from certify.result import StabilityResult
-from certify.theorem import Claim
-from proofs.report_words import approximate, figure, table, table_of, text
+from proofs.report_words import approximate, coordinates, figure, table, table_of, text
 from proofs.statement import names_of, one_line
 from systems import zoo
 from systems.dynamics import ControlAffineSystem
-from systems.words import costs, equations
+from systems.words import costs, equations, state_names, unsafe_sets
 
 
 def plant(result: StabilityResult) -> list[str]:
@@ -32,13 +31,26 @@ def plant(result: StabilityResult) -> list[str]:
     )
     if s.input_dimension:
         lines += table(["input", "unit", "limits", "at the equilibrium"], _inputs(result))
+    if s.disturbance_range is not None:
+        lines += table(
+            ["disturbance", "unit", "range"],
+            [
+                [text(name), text(unit) or "–", f"[{approximate(a)}, {approximate(b)}]"]
+                for (name, unit), a, b in zip(
+                    coordinates(s)[s.state_dimension :],
+                    s.disturbance_range.lower,
+                    s.disturbance_range.upper,
+                    strict=True,
+                )
+            ],
+        )
     if s.parameters:
         rows = [
             [text(n), approximate(v), text(s.parameter_units.get(n, "")) or "–"]
             for n, v in s.parameters.items()
         ]
         lines += table(["parameter", "value", "unit"], rows)
-    return [*lines, *_equations(s), *_saturation(s)]
+    return [*lines, *_equations(s), *_unsafe(s), *_saturation(s)]
 
 
 def _equations(system: ControlAffineSystem) -> list[str]:
@@ -47,11 +59,17 @@ def _equations(system: ControlAffineSystem) -> list[str]:
     inputs = names_of(system.input_names, "u", system.input_dimension)
     rows = zip(states, equations(system, states, inputs), strict=True)
     state_cost, input_cost = costs(system, states, inputs)
+    w = ", w" if system.disturbance is not None else ""
+    right = f"f(x{w}) + g(x{w})\\,u" if inputs else f"f(x{w})"
+    if system.time == "discrete":
+        said = f"$x^+ = {right}$, component by component: the next state in terms of the present"
+    else:
+        said = f"$\\dot x = {right}$, component by component (a prime is the derivative by time)"
+    mark = "_next" if system.time == "discrete" else "'"
     lines = [
-        "The dynamics $\\dot x = f(x) + g(x)\\,u$, component by component (a prime is the "
-        "derivative by time):",
+        f"The dynamics {said}:",
         "",
-        *(f"    {one_line(n)}' = {one_line(row)}" for n, row in rows),
+        *(f"    {one_line(n)}{mark} = {one_line(row)}" for n, row in rows),
         "",
         "The running cost that training minimises; the proof does not speak of it:",
         "",
@@ -60,6 +78,19 @@ def _equations(system: ControlAffineSystem) -> list[str]:
     if inputs:
         lines.append(f"    (u - u*)' R (u - u*) = {one_line(input_cost)}")
     return [*lines, ""]
+
+
+def _unsafe(system: ControlAffineSystem) -> list[str]:
+    """The sets to avoid."""
+    if not system.unsafe:
+        return []
+    found = unsafe_sets(system, state_names(system))
+    return [
+        "Unsafe, within the domain:",
+        "",
+        *(f"    {one_line(n)}: {' and '.join(one_line(c) for c in cs)}" for n, cs in found.items()),
+        "",
+    ]
 
 
 def _saturation(system: ControlAffineSystem) -> list[str]:
@@ -152,40 +183,6 @@ def residuals(steps: Sequence[Mapping[str, object]]) -> dict[str, list[float]]:
     return dict(list(out.items())[:4])
 
 
-def trust(result: StabilityResult) -> list[str]:
-    """What is excluded, and what has to be believed."""
-    from proofs.certificate import trust_base
-
-    base = trust_base()
-    assumptions = base["assumptions"]
-    assert isinstance(assumptions, list)
-    lines = ["## What is excluded, and what is trusted", ""]
-    if result.theorem is not None:
-        lines += [f"{_excluded(result.theorem.claim)}", ""]
-    return [
-        *lines,
-        "Whoever takes the prover's word trusts that",
-        "",
-        *(f"- {text(a)}" for a in assumptions),
-        "",
-    ]
-
-
-def _excluded(claim: Claim) -> str:
-    hole = (
-        "Nothing is excluded: there is no hole at the equilibrium, no tolerance and no rounded "
-        "weight."
-        if claim is Claim.ASYMPTOTIC_STABILITY
-        else "What happens inside {V ≤ c1} is excluded, beyond that solutions stay there; there is "
-        "no tolerance and no rounded weight."
-    )
-    return (
-        f"{hole} The functions that are proved are, bit for bit, those of the candidate, with "
-        "constants as written. The statement is about the model: continuous time, no disturbance, "
-        "no delay, no error of measurement."
-    )
-
-
 def again(
     result: StabilityResult,
     certificate: Mapping[str, object] | None,
@@ -223,7 +220,8 @@ def _recipe(result: StabilityResult) -> list[str]:
     """A script that proves the same statement again."""
     assert result.theorem is not None
     k, system, domain = result.theorem.constants, result.problem.system, result.problem.domain
-    fixed = [("c1", k.c1), ("c2", k.c2), ("mu", k.mu), ("epsilon", k.epsilon)]
+    names = ("c1", "c2", "mu", "alpha", "epsilon")
+    fixed = [(name, getattr(k, name)) for name in names]
     asked = [f'    {n}=Fraction("{v}"),' for n, v in fixed if v is not None]
     if system.name in zoo.names():
         source, build = "from systems import zoo", f"zoo.system({system.name!r})"

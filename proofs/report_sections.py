@@ -7,13 +7,21 @@ from fractions import Fraction
 
 from certify.branch_and_bound import Search
 from certify.result import StabilityResult
-from certify.theorem import Claim
+from certify.theorem import Constants
 from certify.verdict import Proved, Refuted, Unknown, Verdict
-from proofs.report_words import approximate, seconds, table, text
-from proofs.statement import names_of
-from systems.box import Box
+from proofs.report_claim import claim_of, equilibrium
+from proofs.report_words import (
+    approximate,
+    box,
+    coordinates,
+    rounded_down,
+    rounded_up,
+    seconds,
+    table,
+    text,
+)
 
-ORDER = ("contraction", "core", "containment", "decrease", "defined", "small set")
+ORDER = ("contraction", "core", "containment", "decrease", "trap", "defined", "small set")
 
 
 def headline(result: StabilityResult) -> list[str]:
@@ -21,7 +29,7 @@ def headline(result: StabilityResult) -> list[str]:
     system = text(result.problem.system.name)
     match result.verdict:
         case Proved():
-            outcome = f"**Proved.** {_claim_of(result).words}{_figures(result)}"
+            outcome = f"**Proved.** {claim_of(result).words}{_figures(result)}"
         case Refuted(found):
             outcome = (
                 f"**Refuted.** The condition “{text(found.condition)}” is false; the point below "
@@ -31,7 +39,7 @@ def headline(result: StabilityResult) -> list[str]:
             outcome = f"**Unknown.** Neither proved nor refuted: {text(reason)}."
     spent = f"{result.boxes:,} boxes in {seconds(result.seconds)}"
     return [
-        f"# {system}: {_claim_of(result).value}",
+        f"# {system}: {claim_of(result).value}",
         "",
         outcome,
         "",
@@ -49,13 +57,8 @@ def _figures(result: StabilityResult) -> str:
         out += f", and the region's volume is {_volume_words(result)}"
     domain = result.problem.domain
     if domain != result.problem.system.domain:
-        out += f"; the domain is the box {_box(domain)}, a part of the system's own"
+        out += f"; the domain is the box {box(domain)}, a part of the system's own"
     return f"{out}."
-
-
-def _box(box: Box) -> str:
-    ends = zip(box.lower, box.upper, strict=True)
-    return " × ".join(f"[{approximate(a)}, {approximate(b)}]" for a, b in ends)
 
 
 def _volume_unit(result: StabilityResult) -> str:
@@ -68,64 +71,8 @@ def _volume_words(result: StabilityResult) -> str:
     paving, unit = result.paving, _volume_unit(result)
     assert paving is not None
     if paving.volume > 0:
-        return f"at least {_rounded_down(paving.volume)}{unit}"
-    return f"at most {_rounded_up(paving.at_most)}{unit} (no lower bound was found)"
-
-
-def _claim_of(result: StabilityResult) -> Claim:
-    return result.requested.claim if result.theorem is None else result.theorem.claim
-
-
-def claim(result: StabilityResult) -> list[str]:
-    """The claim in mathematics."""
-    problem, k = result.problem, result.constants
-    where = _box(problem.domain)
-    verb = "is proved" if result.theorem is not None else "was to be proved"
-    x_star = ", ".join(approximate(v) for v in problem.system.equilibrium)
-    strong = _claim_of(result) is Claim.ASYMPTOTIC_STABILITY
-    lines = [
-        "## The claim",
-        "",
-        "The closed loop is $\\dot x = F(x) = f(x) + g(x)\\,k(x)$ with the controller $k$ of the "
-        f"candidate{_cut_off(result)}, on the domain $D$ = {where} (units as in the table of "
-        f"states), around the equilibrium $x^*$ = ({x_star}). "
-        f"With the Lyapunov function $V$ of the candidate, this {verb}:",
-        "",
-        "- $F(x^*) = 0$ and $V(x^*) = 0$, in real arithmetic",
-        "- $\\dot V(x) = \\nabla V(x) \\cdot F(x) \\le -\\mu$ wherever "
-        f"${'a' if strong else 'c_1'} \\le V(x) \\le c_2$ in $D${_bottom(result)}",
-        "- $V(x) > c_2$ on the boundary of $D$",
-    ]
-    if k is None or k.epsilon is not None:
-        lines.append("- $V(x) \\le c_1$ in $D$ only where $|x - x^*| < \\varepsilon$")
-    if strong:
-        lines += [
-            "- $V(x) \\le \\text{core}$ in $D$ only inside the ellipsoid $q(x) = (x - x^*)^T P "
-            "(x - x^*) \\le c_q$",
-            "- $P\\,DF(x) + DF(x)^T P$ is negative definite on that ellipsoid, so that $q$ "
-            "decreases along every solution in it",
-        ]
-    else:
-        lines.append("- $F$ is defined and bounded where $V(x) \\le c_1$ in $D$")
-    together = "Together" if result.theorem is not None else "Together they would say"
-    return [*lines, "", f"{together}: {_claim_of(result).words}", ""]
-
-
-def _cut_off(result: StabilityResult) -> str:
-    limited = result.problem.system.input_limits is not None
-    return ", cut off at the limits of the inputs" if limited else ""
-
-
-def _bottom(result: StabilityResult) -> str:
-    """What a, the level from which on V decreases, is where a core is claimed."""
-    if _claim_of(result) is not Claim.ASYMPTOTIC_STABILITY:
-        return ""
-    k = result.constants
-    if k is None or k.core is None:
-        return ", where $a = \\min(c_1, \\text{core})$"
-    levels = f"{approximate(k.c1)}, {approximate(k.core)}"
-    least = approximate(min(k.c1, k.core))
-    return f", where $a = \\min(c_1, \\text{{core}})$ = min({levels}) = {least}"
+        return f"at least {rounded_down(paving.volume)}{unit}"
+    return f"at most {rounded_up(paving.at_most)}{unit} (no lower bound was found)"
 
 
 def counterexample(result: StabilityResult) -> list[str]:
@@ -133,13 +80,13 @@ def counterexample(result: StabilityResult) -> list[str]:
     found = result.counterexample
     if found is None:
         return []
-    system = result.problem.system
-    names = names_of(system.state_names, "x", system.state_dimension)
-    units = system.state_units or ("",) * len(names)
     lines = ["## The counterexample", ""]
     lines += table(
-        ["state", "value (float64, exact)", "unit"],
-        [[text(n), repr(v), text(u)] for n, v, u in zip(names, found.point, units, strict=True)],
+        ["coordinate", "value (float64, exact)", "unit"],
+        [
+            [text(n), repr(v), text(u) or "–"]
+            for (n, u), v in zip(coordinates(result.problem.system), found.point, strict=False)
+        ],
     )
     search = result.searches.get(found.condition)
     outputs = search.condition.outputs if search is not None else ()
@@ -175,46 +122,28 @@ def region(result: StabilityResult) -> list[str]:
     if paving.volume > 0:
         bounds = (
             f"The region $\\{{x \\in D : V(x) \\le c_2\\}}$ has a volume of **at least "
-            f"{_rounded_down(paving.volume)}{unit}**, and at most {_rounded_up(paving.at_most)}"
-            f"{unit}; that is at least {100 * share:.3g} % of the system's domain. Both bounds are "
-            f"rigorous: {len(paving.lower):,} boxes on which an enclosure of $V$ lies below $c_2$, "
-            "and those where it may."
+            f"{rounded_down(paving.volume)}{unit}**, and at most {rounded_up(paving.at_most)}"
+            f"{unit}; that is at least {rounded_down(100 * share, 3)} % of the system's domain. "
+            f"Both bounds are rigorous: {len(paving.lower):,} boxes on which an enclosure of $V$ "
+            "lies below $c_2$, and those where it may."
         )
     else:
         bounds = (
             "No lower bound of the volume of $\\{x \\in D : V(x) \\le c_2\\}$ was found; it is at "
-            f"most {_rounded_up(paving.at_most)}{unit}, rigorously. The claim above does not "
+            f"most {rounded_up(paving.at_most)}{unit}, rigorously. The claim above does not "
             "depend on it."
         )
     return ["## The proved region", "", f"{bounds}{smaller}", ""]
 
 
-def _rounded_down(value: float) -> str:
-    short = f"{value:.5g}"
-    return short if float(short) <= value else f"{value * (1 - 1e-4):.5g}"
-
-
-def _rounded_up(value: float) -> str:
-    short = f"{value:.5g}"
-    return short if float(short) >= value else f"{value * (1 + 1e-4):.5g}"
-
-
 def conditions(result: StabilityResult) -> list[str]:
     """What was examined, and how it ended."""
-    first = [
-        "equilibrium",
-        "F(x\\*) = 0 and V(x\\*) = 0",
-        _equilibrium_verdict(result),
-        "–",
-        "–",
-        "–",
-    ]
-    rows = [first]
+    rows = [[*equilibrium(result), _equilibrium_verdict(result), "–", "–", "–"]]
     known = [n for n in ORDER if n in result.searches]
     for name in [*known, *(n for n in result.searches if n not in ORDER)]:
         s: Search = result.searches[name]
         rows.append(
-            [_label(name), text(_words_of(result, s)), _verdict_word(s.verdict), f"{s.boxes:,}",
+            [_label(name), text(s.condition.claim), _verdict_word(s.verdict), f"{s.boxes:,}",
              seconds(s.seconds), str(s.order)]
         )  # fmt: skip
     head = ["condition", "claim", "verdict", "boxes", "time", "Taylor order"]
@@ -225,16 +154,6 @@ def _label(name: str) -> str:
     """The condition's name, and in parentheses the word that the terminal has for it."""
     shorter = {"contraction": "origin", "containment": "contained"}.get(name)
     return f"{name} ({shorter})" if shorter else name
-
-
-def _words_of(result: StabilityResult, search: Search) -> str:
-    """The condition's claim in the letters of the list above."""
-    claim = search.condition.claim
-    if search.condition.name == "decrease" and "core" in result.searches:
-        return claim.replace("c1 ≤ V", "a ≤ V")
-    if search.condition.name == "core":
-        return claim.replace("c1", "core")
-    return claim
 
 
 def _equilibrium_verdict(result: StabilityResult) -> str:
@@ -258,25 +177,35 @@ def constants(result: StabilityResult) -> list[str]:
     k = result.constants
     if k is None:
         asked = result.requested
-        given = [(n, getattr(asked, n)) for n in ("c1", "c2", "mu", "epsilon")]
+        given = [(n, getattr(asked, n)) for n in ("c1", "c2", "mu", "alpha", "epsilon")]
         rows = [
             [f"{n}, as asked", f"`{v}`", approximate(v), "", ""] for n, v in given if v is not None
         ]
     else:
-        lengths = set(result.problem.system.state_units)
-        length = text(next(iter(lengths))) if len(lengths) == 1 else "states in their units"
-        meanings: list[tuple[str, Fraction | None, str, str]] = [
-            ("c2", k.c2, "level of the proved region", "unit of V"),
-            ("c1", k.c1, "level of the small set", "unit of V"),
-            ("mu", k.mu, "V decreases at least this fast between the levels", "unit of V / time"),
-            ("epsilon", k.epsilon, "radius of a ball around {V ≤ c1}", length),
-            ("core", k.core, "level up to which {V ≤ core} lies in the ellipsoid", "unit of V"),
-            ("c_q", k.c_q, "level of the ellipsoid", "unit of q"),
-        ]
         rows = [
-            [text(n), f"`{v}`", approximate(v), m, u] for n, v, m, u in meanings if v is not None
+            [text(n), f"`{v}`", approximate(v), m, u]
+            for n, v, m, u in _meanings(result, k)
+            if v is not None
         ]
     if not rows:
         return []
     head = ["constant", "exact", "decimal", "meaning", "unit"]
     return ["## Constants", "", *table(head, rows)]
+
+
+def _meanings(result: StabilityResult, k: Constants) -> list[tuple[str, Fraction | None, str, str]]:
+    """Name, value, meaning and unit of every constant that there may be."""
+    lengths = set(result.problem.system.state_units)
+    length = text(next(iter(lengths))) if len(lengths) == 1 else "states in their units"
+    discrete = result.problem.is_discrete
+    falls = "falls at least by this in a step" if discrete else "falls at least this fast"
+    rate = "falls at least by alpha V" + (" in a step" if discrete else "")
+    return [
+        ("c2", k.c2, "level of the proved region", "unit of V"),
+        ("c1", k.c1, "level of the small set", "unit of V"),
+        ("mu", k.mu, f"V {falls} between the levels", f"unit of V{'' if discrete else ' / time'}"),
+        ("alpha", k.alpha, f"V {rate} between the levels", "1" if discrete else "1 / time"),
+        ("epsilon", k.epsilon, "radius of a ball around {V ≤ c1}", length),
+        ("core", k.core, "level up to which {V ≤ core} lies in the ellipsoid", "unit of V"),
+        ("c_q", k.c_q, "level of the ellipsoid", "unit of q"),
+    ]

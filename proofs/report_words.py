@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from proofs.statement import one_line
+from systems.box import Box
+from systems.dynamics import ControlAffineSystem
+from systems.words import disturbance_names, state_names
 
 
 def text(value: object) -> str:
@@ -36,6 +39,32 @@ def approximate(value: Fraction) -> str:
     """A rational as a decimal: exact where seven digits suffice, else with "≈"."""
     short = f"{float(value):.7g}"
     return short if Fraction(short) == value else f"≈ {short}"
+
+
+def box(sides: Box) -> str:
+    """A box as a product of intervals."""
+    ends = zip(sides.lower, sides.upper, strict=True)
+    return " × ".join(f"[{approximate(a)}, {approximate(b)}]" for a, b in ends)
+
+
+def coordinates(system: ControlAffineSystem) -> list[tuple[str, str]]:
+    """Names and units of states and disturbances, in the order of a condition's coordinates."""
+    names = [*state_names(system), *disturbance_names(system)]
+    states = system.state_units or ("",) * system.state_dimension
+    disturbances = system.disturbance_units or ("",) * system.disturbance_dimension
+    return list(zip(names, (*states, *disturbances), strict=True))
+
+
+def rounded_down(value: float, digits: int = 5) -> str:
+    """A few digits of a number ≥ 0, never more than it is."""
+    short = f"{value:.{digits}g}"
+    return short if float(short) <= value else f"{value * (1 - 10.0 ** (1 - digits)):.{digits}g}"
+
+
+def rounded_up(value: float, digits: int = 5) -> str:
+    """A few digits of a number ≥ 0, never less than it is."""
+    short = f"{value:.{digits}g}"
+    return short if float(short) >= value else f"{value * (1 + 10.0 ** (1 - digits)):.{digits}g}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -66,7 +66,7 @@ Run = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds: only the tests of whole processes do it."""
-    monkeypatch.setattr("proofs.report._draw", lambda *_: ({}, ""))
+    monkeypatch.setattr("proofs.report._draw", lambda *_: ({}, []))
 
 
 @pytest.fixture

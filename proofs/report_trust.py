@@ -1,0 +1,78 @@
+"""The report's section on trust: what is excluded, and what has to be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from certify.result import StabilityResult
+from certify.theorem import Claim
+from proofs.report_words import table, text
+
+
+def trust(result: StabilityResult) -> list[str]:
+    """Arithmetic, solver, tolerances, exclusions, and the assumptions that are left."""
+    from proofs.certificate import trust_base
+
+    base = trust_base()
+    lines = ["## What is excluded, and what is trusted", ""]
+    if result.theorem is not None:
+        lines += [_excluded(result, result.theorem.claim), ""]
+    return [
+        *lines,
+        *table(["question", "answer"], _answers(result, base)),
+        "Whoever takes the prover's word trusts that",
+        "",
+        *(f"- {text(a)}" for a in _listed(base, "assumptions")),
+        "",
+        "Whoever checks the certificate with `proofs.checker` trusts none of this, but that "
+        "program and the ball arithmetic of python-flint (Arb); it shares no code with the prover.",
+        "",
+    ]
+
+
+def _answers(result: StabilityResult, base: Mapping[str, object]) -> list[list[str]]:
+    orders = sorted({s.order for s in result.searches.values()})
+    used = f" of order {', '.join(str(k) for k in orders)}" if orders else ""
+    return [
+        ["arithmetic", "float64, with a proved bound of every rounding error added outwards"],
+        ["enclosures", f"Taylor models{used} with rigorous remainders, on boxes"],
+        ["solver", "this program's own branch and bound; no other solver was asked"],
+        ["tolerances", _named(_listed(base, "tolerances"), "none")],
+        ["excluded", _named([*_listed(base, "excluded"), *_left_out(result)], "nothing")],
+    ]
+
+
+def _listed(base: Mapping[str, object], key: str) -> Sequence[object]:
+    found = base[key]
+    assert isinstance(found, Sequence)
+    return found
+
+
+def _named(found: Sequence[object], otherwise: str) -> str:
+    return "; ".join(text(v) for v in found) or otherwise
+
+
+def _left_out(result: StabilityResult) -> list[str]:
+    claimed = result.requested.claim if result.theorem is None else result.theorem.claim
+    return [] if claimed.closes_origin else ["what happens inside {V ≤ c1}"]
+
+
+def _excluded(result: StabilityResult, claimed: Claim) -> str:
+    system = result.problem.system
+    hole = (
+        "Nothing is excluded: there is no hole at the equilibrium, no tolerance and no rounded "
+        "weight."
+        if claimed.closes_origin
+        else "What happens inside {V ≤ c1} is excluded, beyond that solutions stay there; there is "
+        "no tolerance and no rounded weight."
+    )
+    disturbed = (
+        "no disturbance"
+        if system.disturbance is None
+        else "no disturbance beyond those stated with their ranges"
+    )
+    return (
+        f"{hole} The functions that are proved are, bit for bit, those of the candidate, with "
+        f"constants as written. The statement is about the model: {system.time} time, {disturbed}, "
+        "no delay, no error of measurement."
+    )
