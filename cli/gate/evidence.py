@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.gate.certified import Certified, certified_by, gap_between
-from cli.progress import waiting
+from cli.progress import ProgressBars
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
@@ -69,8 +69,10 @@ def check(
     waits, rejected = (path.with_suffix(f".{word}.json") for word in ("unchecked", "rejected"))
     save_certificate(document, waits)
     try:
-        with waiting("checking"):
-            outcome = check_file(waits, jobs=jobs)
+        with ProgressBars() as bars:
+            outcome = check_file(
+                waits, jobs, lambda done, of: bars.counting("checking", "leaves", done, of)
+            )
         valid, message = outcome.status == "valid", str(outcome.message)
         if valid and outcome.claim_hash != certified.statement_hash:
             valid, message = False, "the checker read another statement than the one proved"

@@ -61,11 +61,13 @@ def slugs_of(names: Sequence[str]) -> list[str]:
 
 
 def _refuse_twins(file: Path, shape: GateTables, lines: Lines) -> None:
-    names = [c.name for c in shape.claim]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            where = _places(file, lines, i)("name")
-            raise InputError(f"{where}: another claim has the name {name[:40]!r} already")
+    """Names and baselines belong to one claim each."""
+    for key in ("name", "baseline"):
+        values = [getattr(c, key) for c in shape.claim]
+        for i, value in enumerate(values):
+            if value is not None and value in values[:i]:
+                where = _places(file, lines, i)(key)
+                raise InputError(f"{where}: another claim has the {key} {value[:40]!r} already")
 
 
 def _places(file: Path, lines: Lines, index: int) -> Places:

@@ -29,3 +29,17 @@ def test_the_example_passes_and_rechecks_its_baseline(stableproof: Run, tmp_path
 def test_the_ready_files_call_the_gate(name: str) -> None:
     text = (EXAMPLES / "gate" / name).read_text()
     assert "stableproof gate stability.toml" in text and "\t" not in text
+
+
+def test_a_folder_named_proofs_where_the_gate_is_run_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checker starts processes of its own for so many leaves."""
+    marker = tmp_path / "was-run"
+    for name in ("proofs", "proofs/checker"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    outcome = proofs.checker.check_file(EXAMPLES / "gate" / "baselines" / "pendulum.json", jobs=2)
+    assert outcome.status == "valid" and outcome.leaves > 400
+    assert not marker.exists()

@@ -117,7 +117,11 @@ def claim(*lines: str) -> str:
         (claim("time_budget = 1e20"), ":5: time_budget: "),
         (claim("shrink_tolerance = 1"), ":5: shrink_tolerance: give a share"),
         (claim("[claim.learner]"), "stands twice"),
-        (claim() + claim(), "another claim has the name 'a' already"),
+        (claim() + claim(), ":6: name: another claim has the name 'a' already"),
+        (
+            claim("baseline = 'x'") + claim("baseline = 'x'").replace('"a"', '"b"'),
+            ":10: baseline: another claim has the baseline 'x' already",
+        ),
         (claim().replace('"a"', f'"{"a" * 300}"'), "at most 200 characters"),
         (claim().replace('"a"', '"\\u0007"'), "cannot be printed"),
         (claim().replace('"lqr"', '"pi"'), ":4: learner name: 'pi' is not one of"),

@@ -81,7 +81,7 @@ def test_proved_refuted_unknown_and_too_small(inner: Inner) -> None:
     result.stdout.fnmatch_lines_random(
         [
             "*Failed: refuted: containment: at (*) V = *against: V > c2 on *",
-            "*Failed: unknown: *time limit of 1e-09 s ran out*",
+            "*Failed: unknown: *time limit of * s ran out*",
             "*Failed: too small: the box is not inside the certified region: at (*",
             "*Failed: too small: volume >= *, less than the 1.9 wanted*",
         ]
@@ -147,8 +147,8 @@ def test_a_rejected_certificate_fails_the_test(inner: Inner) -> None:
 
         def test_rejected(assert_proved, monkeypatch, tmp_path):
             honest = proofs.checker.check_file
-            def refuse(path, **options):
-                return dataclasses.replace(honest(path, **options), status="invalid", message="no")
+            def refuse(*given):
+                return dataclasses.replace(honest(*given), status="invalid", message="no")
             monkeypatch.setattr(proofs.checker, "check_file", refuse)
             assert_proved("motor.toml", "motor.json")
         """)
