@@ -33,18 +33,22 @@ class Band:
 
 
 def promising_band(problem: StabilityProblem, c2: Fraction, seed: int) -> Band:
-    """The widest band up to c2 in which every sampled point has ΔV < 0."""
+    """The widest band up to c2, by the ratio of its ends, where every sampled point has ΔV < 0."""
     V, change = sampled_values(problem, seed)
-    bad = V[~(change < 0) & (float(c2) * NOISE < V) & (float(c2) >= V)]
+    bad = V[~(change < 0) & (float(c2) >= V)]
     bottom, top = widest_gap(bad, float(c2))
     exact_top = c2 if top >= float(c2) else Fraction(top) * Fraction(255, 256)
-    return Band(Fraction(bottom), exact_top, bottom > 0)
+    return Band(Fraction(bottom), exact_top, bottom > float(c2) * NOISE)
 
 
 def widest_gap(levels: Array, top: float) -> tuple[float, float]:
-    """The widest interval between neighbours among 0, the levels and ``top``."""
-    ends = np.unique(np.concatenate([[0.0], levels[(levels > 0) & (levels < top)], [top]]))
-    widest = int(np.argmax(np.diff(ends)))
+    """The neighbours of largest ratio among the levels, ``top``, and next to nothing of it.
+
+    Far out, where samples are sparse, neighbours are far apart but of a ratio near 1.
+    """
+    floor = top * NOISE
+    ends = np.unique(np.concatenate([[floor], levels[(levels > floor) & (levels < top)], [top]]))
+    widest = int(np.argmax(ends[1:] / ends[:-1]))
     return float(ends[widest]), float(ends[widest + 1])
 
 

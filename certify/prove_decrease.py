@@ -39,7 +39,8 @@ def decrease(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Fracti
     the caller in ``attempt.searches``.
     """
     asked = attempt.requested
-    if asked.claim is Claim.PRACTICAL_STABILITY and asked.c1 is None:
+    disturbed = attempt.problem.system.disturbance is not None
+    if disturbed and asked.claim is Claim.PRACTICAL_STABILITY and asked.c1 is None:
         return _wide_band(attempt, c2)
     for _ in range(BAND_TRIES):
         c1 = asked.c1 if asked.c1 is not None else default_c1(attempt, c2)
@@ -109,7 +110,7 @@ def _guessed(attempt: Attempt, condition: Condition, floor: Fraction) -> Conditi
 
 
 def _wide_band(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Fraction]:
-    """Practical stability with a c1 of our choice: the band of V on which V decreases is found.
+    """Practical stability under disturbances, with a c1 of our choice: the band is found.
 
     Where a disturbance does not vanish at the equilibrium, V grows near it, and c1 has to rise
     above that; far from it V may grow too, and c2 has to fall below that.
@@ -143,7 +144,7 @@ def _wide_band(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Frac
 
 
 def _first_band(attempt: Attempt, c2: Fraction) -> Band:
-    """Where sampling sees V decrease; from a hundredth of c2 on where it sees nothing else."""
+    """Where sampling sees V decrease; from a hundredth of c2 on where it does so from 0 on."""
     band = promising_band(attempt.problem, c2, attempt.seed)
     bottom = short_fraction(c2 / 100, down=True)
     if band.bad_below:
@@ -154,8 +155,7 @@ def _first_band(attempt: Attempt, c2: Fraction) -> Band:
         highest = highest_violation(condition, 0, attempt.seed)
         low = max(band.bottom, Fraction(highest or 0.0))
         risen = short_fraction(low * CLEARANCE, down=False)
-        disturbed = attempt.problem.system.disturbance is not None
-        bottom = max(risen, short_fraction(c2 / 10**4, down=True) if disturbed else bottom)
+        bottom = max(risen, short_fraction(c2 / 10**4, down=True))
     if attempt.ball is not None and not (band.bad_below and bottom > attempt.ball):
         bottom = min(bottom, attempt.ball)
     return Band(bottom, short_fraction(band.top, down=True), band.bad_below)
