@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, cached_property, partial, reduce
+from functools import cache, cached_property, reduce
 from itertools import accumulate, combinations_with_replacement, pairwise
 from math import factorial, prod
 from operator import itemgetter, mul
@@ -21,7 +21,7 @@ from operator import itemgetter, mul
 from flint import arb, arb_mat, ctx, fmpq
 
 from .graph import Graph, Node, Numbers
-from .series import Ball, Undefined, coefficients, last, power
+from .series import Ball, Undefined, coefficients, last
 
 Model = list[Ball]
 ZERO, ONE = arb(0), arb(1)
@@ -174,7 +174,7 @@ class Line:
     """
 
     def __init__(self, radius: Ball, order: int) -> None:
-        self.order = order
+        self.order, self.degree = order, range(order + 1)
         power_, self.ranges = ONE, [ONE]
         for k in range(1, 2 * order + 1):
             power_ = power_ * radius
@@ -435,59 +435,54 @@ class Box:
         if len(p) == 1:
             return coefficients("reciprocal", p[0], 0)
         a = coefficients("reciprocal", p[0], self.order)
-        return self._combined(g, self._powers_of(g, p), p, a, partial(last, "reciprocal"))
+        beyond = last("reciprocal", p[0] + g.range_of(p), self.order + 1)
+        return self._combined(g, self._powers_of(g, p), a, beyond)
 
     def _unary(
         self, g: Algebra, key: tuple[int, int], node: Node, p: Model, slope: int = 0
     ) -> Model:
         """φ(p), or with ``slope`` φ'(p); the powers of p's varying part are kept under the key."""
-        op = node.op
-        if op == "relu":
+        if node.op == "relu":
             return self._step(g, p) if slope else self._relu(g, p)
-        if op == "step":
+        if node.op == "step":
             return self._jump(g, p) if slope else self._step(g, p)
-        exponent = node.integers[0] if op == "power" else 0
-        series = partial(power, exponent) if op == "power" else partial(coefficients, op)
-        a = series(p[0], slope if len(p) == 1 else self.order + slope)
-        if slope:
-            a = [c * k for k, c in enumerate(a[1:], 1)]
+        op = node.integers[0] if node.op == "power" else node.op
+        m = (0 if len(p) == 1 else self.order) + slope
+        a = coefficients(op, p[0], m)
         if len(p) == 1:
-            return a[:1]
+            return [a[slope]]
+        beyond = last(op, p[0] + g.range_of(p), m + 1)
+        if slope:
+            a, beyond = [c * k for k, c in enumerate(a[1:], 1)], beyond * (m + 1)
+        if isinstance(g, Line) and len(p) == 2 and p[1] is ONE:  # the line's own variable
+            a[0] = a[0] + beyond * g.ranges[self.order + 1]
+            return a
         if key not in self._powers:
             self._powers[key] = self._powers_of(g, p)
-
-        def beyond(c: Ball, m: int) -> Ball:
-            m += slope
-            found = power(exponent, c, m)[m] if op == "power" else last(op, c, m)
-            return found * m if slope else found
-
-        return self._combined(g, self._powers[key], p, a, beyond)
+        return self._combined(g, self._powers[key], a, beyond)
 
     def _powers_of(self, g: Algebra, p: Model) -> list[Model]:
-        """s, s², …, s^K for s = p without its constant; none for a line's own variable."""
-        if p[1] is ONE and len(p) == 2:
-            return []
+        """s, s², …, s^K for s = p without its constant."""
         out = [[ZERO, *p[1:]]]
         for _ in range(self.order - 1):
             out.append(g.multiply(out[-1], out[0]))
         return out
 
-    def _combined(self, g: Algebra, powers: list[Model], p: Model, a: list[Ball],
-                  beyond: Callable[[Ball, int], Ball]) -> Model:  # fmt: skip
-        """a₀ + a₁ s + … + a_K s^K, and what is beyond for every s in its range."""
-        s = g.range_of(p)
-        if powers:  # s^k begins with degree k
-            width, degree = max(map(len, powers)), self.monomials.degree
-            terms = [_padded(q, width) for q in powers]
-            out, factors = [a[0]], a[1:]
-            for i in range(1, width):
-                column = [q[i] for q in terms[: degree[i]]]
-                products = map(mul, factors, column)
-                out.append(sum(products, next(products)))
-        else:
-            out = list(a)
-        m = self.order + 1
-        out[0] = out[0] + beyond(p[0] + s, m) * power(m, s, 0)[0]
+    def _combined(self, g: Algebra, powers: list[Model], a: list[Ball], beyond: Ball) -> Model:
+        """a₀ + a₁ s + … + a_K s^K + beyond · s^(K+1)."""
+        width = max(map(len, powers))
+        terms, factors = [_padded(q, width) for q in powers], a[1:]
+        out = [a[0]]
+        for i in range(1, width):
+            column = [q[i] for q in terms[: g.degree[i]]]  # s^k begins with degree k
+            products = map(mul, factors, column)
+            out.append(sum(products, next(products)))
+        # A power of s that is cut off above the order has its rest in the constant.
+        for factor, q in zip(factors, terms, strict=True):
+            if q[0] is not ZERO:
+                out[0] = out[0] + factor * q[0]
+        s = coefficients(self.order + 1, g.range_of(powers[0]), 0)[0]
+        out[0] = out[0] + beyond * s
         return out
 
     def _sign(self, g: Algebra, p: Model, strict: bool = False) -> int:

@@ -1,13 +1,16 @@
 """Taylor coefficients of functions of one variable, in balls.
 
-``coefficients(op, c, m)`` encloses φ⁽ᵏ⁾(z)/k! for k = 0…m and every z in the ball c. Where φ or a
+``coefficients(op, c, m)`` encloses φ⁽ᵏ⁾(z)/k! for k = 0…m and every z in the ball c; an integer for
+the operation is the power to it. Where φ or a
 derivative may not exist on c, a coefficient is not finite, and :class:`Undefined` is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, reduce
+from functools import cache
+from itertools import pairwise
+from math import comb
 
 from flint import arb, arb_poly, ctx, fmpq, fmpq_poly
 
@@ -18,29 +21,23 @@ class Undefined(ArithmeticError):  # noqa: N818 - it names an outcome
     """Nothing can be said of this box: a function may be undefined somewhere in it."""
 
 
-def coefficients(op: str, c: Ball, m: int) -> list[Ball]:
+def coefficients(op: str | int, c: Ball, m: int) -> list[Ball]:
     """φ⁽ᵏ⁾(c)/k!, k = 0…m."""
+    if isinstance(op, int):
+        rest = range(op, max(op - m, 0) - 1, -1)
+        out = [_integer_power(c, e) * comb(op, e) for e in rest]
+        return out + [arb(0)] * (m + 1 - len(out))
     out = _SERIES[op](c, m)
-    if not all(v.is_finite() for v in out):
+    if not all(map(arb.is_finite, out)):
         raise Undefined(op)
     return out
 
 
-def last(op: str, c: Ball, m: int) -> Ball:
-    """The coefficient k = m alone."""
-    if op in ("tanh", "sigmoid"):
-        return _hull(op, _monotone(arb.tanh if op == "tanh" else _sigmoid, c), m)
+def last(op: str | int, c: Ball, m: int) -> Ball:
+    """The coefficient k = m ≥ 1 alone; of a wide ball, as a rule more tightly."""
+    if op == "tanh" or op == "sigmoid":
+        return _hull(op, c, m)
     return coefficients(op, c, m)[m]
-
-
-def power(exponent: int, c: Ball, m: int) -> list[Ball]:
-    """The same for the power to an integer ≥ 2."""
-    out, binomial = [], 1
-    for k in range(m + 1):
-        rest = exponent - k
-        out.append(_integer_power(c, rest) * binomial if rest >= 0 else arb(0))
-        binomial = binomial * rest // (k + 1) if rest > 0 else 0
-    return out
 
 
 def _integer_power(c: Ball, exponent: int) -> Ball:
@@ -85,16 +82,22 @@ def _polynomials(op: str, m: int, precision: int) -> tuple[arb_poly, ...]:
     return tuple(arb_poly(p) for p in _rational_polynomials(op, m))
 
 
-CELLS = 64
+FAR, PARTS = 8, 16
 
 
 @cache
-def _cells(op: str, k: int) -> list[Ball]:
-    """P_k on each of the cells of [−1, 1] (of [0, 1] for the sigmoid), so that a wide ball gets the
-    hull of a few narrow ones instead of one bound from Horner's rule."""
+def _cells(op: str, k: int) -> list[list[Ball]]:
+    """φ⁽ᵏ⁾/k! on the cells (−∞, −8], [−8, −8 + 1/16], …, [8, ∞), and on runs of 2, 4, 8, … of them
+    from each: the hull of two runs bounds it on a wide ball without evaluating φ there."""
     p = arb_poly(_rational_polynomials(op, k)[k])
-    low, width = (fmpq(-1), fmpq(2, CELLS)) if op == "tanh" else (fmpq(0), fmpq(1, CELLS))
-    return [p(arb(low + i * width).union(arb(low + (i + 1) * width))) for i in range(CELLS)]
+    function = arb.tanh if op == "tanh" else _sigmoid
+    ends = [function(arb(fmpq(i, PARTS))) for i in range(-FAR * PARTS, FAR * PARTS + 1)]
+    values = [arb(-1 if op == "tanh" else 0), *ends, arb(1)]
+    runs = [[p(a.union(b)) for a, b in pairwise(values)]]
+    while len(runs[-1]) > 1 << len(runs) - 1:
+        step = 1 << len(runs) - 1
+        runs.append([a.union(b) for a, b in zip(runs[-1], runs[-1][step:], strict=False)])
+    return runs
 
 
 def _of_itself(op: str, value: Ball, m: int) -> list[Ball]:
@@ -102,14 +105,18 @@ def _of_itself(op: str, value: Ball, m: int) -> list[Ball]:
     return [p(value) for p in _polynomials(op, m, ctx.prec)]
 
 
-def _hull(op: str, value: Ball, k: int) -> Ball:
-    """P_k on a wide ball of values of tanh or the sigmoid, from the cells that it meets."""
-    if value.rad() < _NARROW:
-        return _polynomials(op, k, ctx.prec)[k](value)
-    unit = (value + 1) / 2 if op == "tanh" else value
-    first = max(0, min(CELLS - 1, int(float(unit.lower()) * CELLS - 0.5)))
-    end = max(first, min(CELLS - 1, int(float(unit.upper()) * CELLS + 0.5))) + 1
-    return reduce(arb.union, _cells(op, k)[first:end])
+def _hull(op: str, c: Ball, k: int) -> Ball:
+    """φ⁽ᵏ⁾(c)/k! of tanh or the sigmoid, from the cells that c meets."""
+    if c.rad() < _NARROW:
+        return coefficients(op, c, k)[k]
+    runs = _cells(op, k)
+    first, last_ = _cell(float(c.lower()) - 1e-9), _cell(float(c.upper()) + 1e-9)
+    level = (last_ + 1 - first).bit_length() - 1
+    return runs[level][first].union(runs[level][last_ + 1 - (1 << level)])
+
+
+def _cell(z: float) -> int:
+    return int(min(max((z + FAR) * PARTS + 1, 0), 2 * FAR * PARTS + 1))
 
 
 def _tanh(c: Ball, m: int) -> list[Ball]:
