@@ -54,7 +54,15 @@ def failed_condition(verdict: Verdict) -> str:
 
 
 def find_failure(result: StabilityResult, seed: int) -> Failure:
-    """What the next fit should know about a proof that did not succeed."""
+    """What the next fit should know about a proof that did not succeed.
+
+    Points are states: what the disturbance was at them is left out.
+    """
+    failure = _failure(result, seed)
+    return replace(failure, points=failure.points[:, : result.problem.state.size])
+
+
+def _failure(result: StabilityResult, seed: int) -> Failure:
     name = failed_condition(result.verdict)
     generator = np.random.default_rng([seed, 17])
     found = result.counterexample

@@ -23,7 +23,7 @@ from certify.prove import OnProgress, prove_stability
 from certify.result import Requested, StabilityResult
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from learners.counterexamples import Failure, failed_condition, find_failure, with_neighbourhoods
-from learners.repair import LEVEL_CONDITIONS, Repair, next_repair
+from learners.repair import EXACT_CONDITIONS, Repair, fails_by_level, next_repair
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 
@@ -230,8 +230,8 @@ class _Loop:
             return Unknown(f'{out_of_time} in round {repair.round}, with "{left}" not proved')
         tail = _tail(verdict)
         if following is None:
-            final = (*LEVEL_CONDITIONS, "equilibrium")
-            if isinstance(verdict, Refuted) and failure.condition in final:
+            final = failure.condition in EXACT_CONDITIONS or fails_by_level(failure.condition)
+            if isinstance(verdict, Refuted) and final:
                 return verdict
             return Unknown(f"no progress after {repair.round} rounds; {tail}")
         if repair.round >= self.rounds:

@@ -18,7 +18,10 @@ Array = NDArray[np.float64]
 STAGES = ("equilibrium", "origin", "contraction", "core", "containment", "levels", "decrease")
 """The order in which a proof examines its conditions; what is not named here comes last."""
 LEVEL_CONDITIONS = ("containment", "levels", "small set")
-"""They fail by the constants asked for at least as often as by the learner."""
+"""They fail by the constants asked for at least as often as by the learner, and so does avoiding
+an unsafe set."""
+EXACT_CONDITIONS = ("equilibrium", "centre")
+"""The candidate misses these by construction, not by its fit."""
 LEVEL_PATIENCE = 2
 PATIENCE = 3
 """Rounds without progress after which the loop gives up."""
@@ -105,6 +108,11 @@ def _checked(data: object, dimension: int) -> Repair:
     )
 
 
+def fails_by_level(condition: str) -> bool:
+    """Whether other constants may be all that is wanted."""
+    return condition in LEVEL_CONDITIONS or condition.startswith("avoid ")
+
+
 def next_repair(
     last: Repair, failure: Failure, domain: Box, neurons: int | None, first: int | None
 ) -> Repair | None:
@@ -116,11 +124,11 @@ def next_repair(
     or where the linearisation itself fails, the network grows.
     """
     stage = _stage(failure.condition)
-    if failure.condition == "equilibrium":
-        return None  # the candidate misses the equilibrium by construction, not by its fit
+    if failure.condition in EXACT_CONDITIONS:
+        return None
     progress = last.round == 1 or _progress(last, stage, failure.severity)
     stalled = 0 if progress else last.stalled + 1
-    patience = LEVEL_PATIENCE if failure.condition in LEVEL_CONDITIONS else PATIENCE
+    patience = LEVEL_PATIENCE if fails_by_level(failure.condition) else PATIENCE
     if stalled >= patience:
         return None
     size = neurons
