@@ -473,8 +473,9 @@ class Box:
         width = max(map(len, powers))
         terms, factors = [_padded(q, width) for q in powers], a[1:]
         out = [a[0]]
+        whole = all(q[0] is ZERO for q in terms)  # then s^k begins with degree k
         for i in range(1, width):
-            column = [q[i] for q in terms[: g.degree[i]]]  # s^k begins with degree k
+            column = [q[i] for q in (terms[: g.degree[i]] if whole else terms)]
             products = map(mul, factors, column)
             out.append(sum(products, next(products)))
         # A power of s that is cut off above the order has its rest in the constant.
