@@ -22,6 +22,8 @@ SCALES = 4.0
 NOISE = 1e-9
 """Where V is this small, compared with c2, rounding decides the sign of ΔV."""
 
+WORTH = 2.0
+
 
 @dataclass(frozen=True)
 class Band:
@@ -33,7 +35,7 @@ class Band:
 
 
 def promising_band(problem: StabilityProblem, c2: Fraction, seed: int) -> Band:
-    """The widest band up to c2, by the ratio of its ends, where every sampled point has ΔV < 0."""
+    """The highest wide band up to c2 in which every sampled point has ΔV < 0."""
     V, change = sampled_values(problem, seed)
     bad = V[~(change < 0) & (float(c2) >= V)]
     bottom, top = widest_gap(bad, float(c2))
@@ -42,13 +44,16 @@ def promising_band(problem: StabilityProblem, c2: Fraction, seed: int) -> Band:
 
 
 def widest_gap(levels: Array, top: float) -> tuple[float, float]:
-    """The neighbours of largest ratio among the levels, ``top``, and next to nothing of it.
+    """The highest gap worth having between neighbours among the levels, ``top``, and nearly 0.
 
-    Far out, where samples are sparse, neighbours are far apart but of a ratio near 1.
+    Worth having is a gap whose ends have a ratio of :data:`WORTH` (far out, where samples are
+    sparse, neighbours are far apart, but their ratio is near 1); else the one of largest ratio.
     """
     floor = top * NOISE
     ends = np.unique(np.concatenate([[floor], levels[(levels > floor) & (levels < top)], [top]]))
-    widest = int(np.argmax(ends[1:] / ends[:-1]))
+    ratios = ends[1:] / ends[:-1]
+    worth = np.flatnonzero(ratios >= WORTH)
+    widest = int(worth[-1] if len(worth) else np.argmax(ratios))
     return float(ends[widest]), float(ends[widest + 1])
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from certify.attempt import LEVEL_BUDGET, Attempt, StopError, unknown
+from certify.attempt import LEVEL_BUDGET, Attempt, unknown
 from certify.conditions import Condition
 from certify.levels import (
     highest_violation,
@@ -181,14 +181,3 @@ def ordered(c1: Fraction, c2: Fraction) -> None:
             f"levels: c1 = {float(c1):.4g} is not below the largest c2 that could be "
             f"found, {float(c2):.4g}"
         )
-
-
-__all__ = [
-    "StopError",
-    "contain",
-    "find_ball",
-    "ordered",
-    "restate_for",
-    "small_set",
-    "trap",
-]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ from certify import Budget, Claim, Proved, StabilityResult, Unknown, search
 from certify.ellipsoid import Ellipsoid
 from certify.stability import StabilityProblem
 from systems import expression as ex
+from systems.dynamics import UnsafeSet
 from systems.expression import Expression
 from tests.certify.claims import (
     ASYMPTOTIC,
@@ -77,7 +79,9 @@ def test_unsafe_sets_lower_a_level_that_is_searched_for() -> None:
     assert_simulations_agree(theorem)
     assert_not_proved(loop.prove(ASYMPTOTIC, c2="1/8"), "avoid 1")
     assert_refuted(loop.prove(ASYMPTOTIC, c2="0.126"), "avoid 1")
-    around = plant(TURNING, unsafe={"centre": "x1**2 + x2**2 <= 1/100"})
+    plain = plant(TURNING)
+    centre = UnsafeSet("centre", (Fraction(1, 100) - plain.value,))
+    around = replace(plain, system=replace(plain.system, unsafe=(centre,)))
     for claim in Claim:
         assert_not_proved(around.prove(claim), "avoid 1")
 
@@ -217,8 +221,10 @@ def test_a_step_out_of_the_trap() -> None:
             assert_simulations_agree(theorem_of(result))
         else:
             assert_refuted(result, "trap")
-    found = theorem_of(loop.prove(PRACTICAL))
-    assert found.constants.c1 > Fraction(1, 16)
+    pushed = plant(["x1/2 + w1*max(1 - 16*abs(x1 - 1/8), 0)"], discrete=True, w=[(0, h)])
+    found = theorem_of(pushed.prove(PRACTICAL))
+    assert Fraction(1, 16) < found.constants.c1 < Fraction(1, 14) < found.constants.c2
+    assert_simulations_agree(found)
 
 
 @pytest.mark.parametrize("claim", [ASYMPTOTIC, EXPONENTIAL], ids=lambda c: c.value)
