@@ -41,7 +41,7 @@ class Monomials:
         index = {m: i for i, m in enumerate(found)}
         self.degree = [len(m) for m in found]
         self.first = [self.degree.index(d) for d in range(self.degree[-1] + 1)] + [len(found)]
-        self.product = [
+        self._sum = [
             [index[tuple(sorted(a + b))] for b in found if len(a) + len(b) <= order] for a in found
         ]
         self.even = {i for i, m in enumerate(found) if m and all(m.count(v) % 2 == 0 for v in m)}
@@ -79,8 +79,12 @@ class Monomials:
 
     def multiply(self, p: Model, q: Model) -> Model:
         """The product, what is beyond the order enclosed in the constant."""
+        return _closed(*self.product(p, q))
+
+    def product(self, p: Model, q: Model) -> tuple[Model, Ball]:
+        """The product up to the order, and the range of what is beyond."""
         if len(p) == 1 or len(q) == 1:
-            return scaled(q, p[0]) if len(p) == 1 else scaled(p, q[0])
+            return (scaled(q, p[0]) if len(p) == 1 else scaled(p, q[0])), ZERO
         key = (self._lowest(p), len(p), self._lowest(q), len(q))
         if key not in self._pairs:
             self._pairs[key] = self._pairs_of(*key)
@@ -91,9 +95,8 @@ class Monomials:
             else:
                 products = map(mul, pairs[0](p), pairs[1](q))
                 out.append(sum(products, next(products)))
-        if self.degree[len(p) - 1] + self.degree[len(q) - 1] > self.order:
-            out[0] = out[0] + self._beyond(p, q)
-        return out
+        fits = self.degree[len(p) - 1] + self.degree[len(q) - 1] <= self.order
+        return out, ZERO if fits else self._beyond(p, q)
 
     def _lowest(self, p: Model) -> int:
         """The index of the first coefficient that is there."""
@@ -103,8 +106,8 @@ class Monomials:
         """For each monomial of the product, which coefficients of p and of q meet in it."""
         found: dict[int, list[tuple[int, int]]] = {}
         for i in range(p_first, p_end):
-            for j in range(q_first, min(q_end, len(self.product[i]))):
-                found.setdefault(self.product[i][j], []).append((i, j))
+            for j in range(q_first, min(q_end, len(self._sum[i]))):
+                found.setdefault(self._sum[i][j], []).append((i, j))
         out: list[Pairs | None] = [None] * self.first[self.degree[max(found, default=0)] + 1]
         for k, pairs in found.items():
             left, right = zip(*pairs, strict=True)
@@ -166,6 +169,10 @@ def plus(p: Model, q: Model, sign: int = 1) -> Model:
     return out
 
 
+def _closed(p: Model, rest: Ball) -> Model:
+    return p if rest is ZERO else [p[0] + rest, *p[1:]]
+
+
 class Line:
     """The algebra of models in one variable s with |s| ≤ radius: lists of coefficients of s^k.
 
@@ -191,18 +198,24 @@ class Line:
         return (p[0] + self.range_of(p)).upper()
 
     def multiply(self, p: Model, q: Model) -> Model:
+        return _closed(*self.product(p, q))
+
+    def product(self, p: Model, q: Model) -> tuple[Model, Ball]:
+        """The product up to the order, and the range of what is beyond."""
         if len(p) == 1 or len(q) == 1:
-            return scaled(q, p[0]) if len(p) == 1 else scaled(p, q[0])
-        K = self.order
+            return (scaled(q, p[0]) if len(p) == 1 else scaled(p, q[0])), ZERO
+        K, rest = self.order, ZERO
         out = [ZERO] * (min(K, len(p) + len(q) - 2) + 1)
         for i, a in enumerate(p):
             if a is not ZERO:
                 for j, b in enumerate(q, i):
+                    if b is ZERO:
+                        continue
                     if j <= K:
                         out[j] = a * b if out[j] is ZERO else out[j] + a * b
                     else:
-                        out[0] = out[0] + a * b * self.ranges[j]
-        return out
+                        rest = rest + a * b * self.ranges[j]
+        return out, rest
 
 
 Algebra = Monomials | Line
@@ -300,7 +313,7 @@ class Box:
         self.inputs = [point[:state], point[state:]]
         self._radii = radii
         self.registers: dict[int, Register] = dict(fixed)
-        self._powers: dict[tuple[int, int], list[Model]] = {}
+        self._powers: dict[tuple[int, int], list[tuple[Model, Ball]]] = {}
 
     def value(self, root: int) -> list[Model]:
         """The models of a node's entries over the box. Raises Undefined."""
@@ -461,29 +474,31 @@ class Box:
             self._powers[key] = self._powers_of(g, p)
         return self._combined(g, self._powers[key], a, beyond)
 
-    def _powers_of(self, g: Algebra, p: Model) -> list[Model]:
-        """s, s², …, s^K for s = p without its constant."""
-        out = [[ZERO, *p[1:]]]
+    def _powers_of(self, g: Algebra, p: Model) -> list[tuple[Model, Ball]]:
+        """s, s², …, s^K for s = p without its constant: terms of degree k on, and the rest."""
+        s = [ZERO, *p[1:]]
+        size, out = g.range_of(p), [(s, ZERO)]
         for _ in range(self.order - 1):
-            out.append(g.multiply(out[-1], out[0]))
+            power, rest = out[-1]
+            product, beyond = g.product(power, s)
+            out.append((product, beyond if rest is ZERO else beyond + rest * size))
         return out
 
-    def _combined(self, g: Algebra, powers: list[Model], a: list[Ball], beyond: Ball) -> Model:
+    def _combined(
+        self, g: Algebra, powers: list[tuple[Model, Ball]], a: list[Ball], beyond: Ball
+    ) -> Model:
         """a₀ + a₁ s + … + a_K s^K + beyond · s^(K+1)."""
-        width = max(map(len, powers))
-        terms, factors = [_padded(q, width) for q in powers], a[1:]
-        out = [a[0]]
-        whole = all(q[0] is ZERO for q in terms)  # then s^k begins with degree k
+        width = max(len(q) for q, _ in powers)
+        terms, factors = [_padded(q, width) for q, _ in powers], a[1:]
+        s = coefficients(self.order + 1, g.range_of(terms[0]), 0)[0]
+        out = [a[0] + beyond * s]
+        for factor, (_, rest) in zip(factors, powers, strict=True):
+            if rest is not ZERO:
+                out[0] = out[0] + factor * rest
         for i in range(1, width):
-            column = [q[i] for q in (terms[: g.degree[i]] if whole else terms)]
+            column = [q[i] for q in terms[: g.degree[i]]]
             products = map(mul, factors, column)
             out.append(sum(products, next(products)))
-        # A power of s that is cut off above the order has its rest in the constant.
-        for factor, q in zip(factors, terms, strict=True):
-            if q[0] is not ZERO:
-                out[0] = out[0] + factor * q[0]
-        s = coefficients(self.order + 1, g.range_of(powers[0]), 0)[0]
-        out[0] = out[0] + beyond * s
         return out
 
     def _sign(self, g: Algebra, p: Model, strict: bool = False) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from itertools import product
+from math import comb
 from typing import Any
 
 from flint import arb, ctx, fmpq
@@ -50,7 +51,7 @@ class Replay:
             self.trees.append((Condition("volume", domain, (inside,)), tree))
         self.matrices = Matrices(self.statement.graph)
         self._fixed: dict[int, dict[int, Register]] = {}
-        self._ladders = Ladders()
+        self._ladders = Ladders(len(self.statement.states) + len(self.statement.disturbances))
 
     @property
     def leaves(self) -> int:
@@ -134,7 +135,7 @@ class Replay:
                 continue  # beyond the region, by the rounding of its ends
             axis: int | None = max(range(len(sides)), key=lambda i: sides[i][1] - sides[i][0])
             for order in ladder:
-                cost += 3 + _terms(len(sides), order)
+                cost += _cost(len(sides), (order,))
                 axis = self._failing_axis(sides, chosen, order, axis or 0)
                 if axis is None:
                     break
@@ -251,27 +252,30 @@ class Ladders:
     It decides how fast a leaf closes, never whether; and it is the same from run to run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dimension: int) -> None:
+        self._hopes = [_cost(dimension, ladder) for ladder in LADDERS]
         self._costs: dict[Hashable, list[float]] = {}
         self._turn = 0
 
     def next(self, kind: Hashable) -> tuple[Sequence[int], float]:
         """The cheapest ladder for leaves of this kind, now and then another that is not hopeless;
         and what may be spent on it."""
-        costs = self._current = self._costs.setdefault(kind, [0.0] * len(LADDERS))
+        costs = self._current = self._costs.setdefault(kind, list(self._hopes))
         self._turn += 1
         order = sorted(range(len(LADDERS)), key=costs.__getitem__)
         best = costs[order[0]]
         hopeful = [i for i in order if costs[i] <= 3 * best]
-        self._chosen = (
-            hopeful[self._turn // 16 % len(hopeful)] if self._turn % 16 == 0 else order[0]
-        )
-        known = [c for c in costs if c]
-        return LADDERS[self._chosen], 8 * min(known) if known else 500.0
+        explored = self._turn // 16 % len(hopeful) if self._turn % 16 == 0 else 0
+        self._chosen = hopeful[explored]
+        return LADDERS[self._chosen], 8 * best
 
     def learn(self, cost: float) -> None:
-        known = self._current[self._chosen]
-        self._current[self._chosen] = cost if known == 0.0 else 0.8 * known + 0.2 * cost
+        self._current[self._chosen] = (self._current[self._chosen] + cost) / 2
+
+
+def _cost(n: int, orders: Sequence[int]) -> float:
+    """What trying these orders costs, in terms of models."""
+    return float(sum(3 + comb(n + k, k) for k in orders))
 
 
 def _constant_nodes(s: Statement, matrices: Matrices) -> dict[int, Register]:
@@ -296,13 +300,6 @@ def _steepest(sums: Sequence[Model], wide: Sequence[int]) -> int:
     slopes = [float(abs(c).upper()) for c in worst[1 : len(wide) + 1]]
     slopes += [0.0] * (len(wide) - len(slopes))
     return wide[max(range(len(wide)), key=slopes.__getitem__)]
-
-
-def _terms(n: int, order: int) -> int:
-    out = 1
-    for k in range(1, order + 1):
-        out = out * (n + k) // k
-    return out
 
 
 def _cut_off(
