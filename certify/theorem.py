@@ -9,73 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from fractions import Fraction
 
 from certify.branch_and_bound import Search
+from certify.claim import Claim, Constants
 from certify.conditions import Condition
 from certify.ellipsoid import Ellipsoid, exact_inverse, is_positive_definite
 from certify.fixed_point import centre_verdict, equilibrium_verdict
 from certify.origin import largest_level_inside
 from certify.stability import StabilityProblem
 from certify.verdict import Proved
+from certify.wording import conclusion_words
 
-
-class Claim(Enum):
-    """What a certificate states; the value is the theorem's name in files."""
-
-    ASYMPTOTIC_STABILITY = "asymptotic stability"
-    EXPONENTIAL_STABILITY = "exponential stability"
-    PRACTICAL_STABILITY = "practical stability"
-
-    @property
-    def closes_origin(self) -> bool:
-        """Whether it speaks of what happens at the equilibrium itself."""
-        return self is not Claim.PRACTICAL_STABILITY
-
-    @property
-    def words(self) -> str:
-        """The theorem in a sentence or two; :attr:`Theorem.words` says all that follows."""
-        stays = "Every solution that starts in the domain with V ≤ c2 stays there"
-        match self:
-            case Claim.ASYMPTOTIC_STABILITY:
-                return (
-                    "The equilibrium is asymptotically stable, and every solution that starts in "
-                    "the domain with V ≤ c2 stays there and converges to it."
-                )
-            case Claim.EXPONENTIAL_STABILITY:
-                return (
-                    "The equilibrium is exponentially stable: every solution that starts in the "
-                    "domain with V ≤ c2 stays there and converges to it at the rate alpha."
-                )
-            case Claim.PRACTICAL_STABILITY:
-                return (
-                    f"{stays}, reaches {{V ≤ c1}} in finite time and never leaves it again. "
-                    "Nothing is claimed about convergence to the equilibrium itself."
-                )
-
-
-@dataclass(frozen=True)
-class Constants:
-    """The constants of a theorem, exact; None where the theorem has none.
-
-    ``mu`` is there unless ``alpha`` is, the rate of an exponential claim. ``core`` is the level up
-    to which {V ≤ core} lies in the ellipsoid {q ≤ c_q}; it may be smaller than c1, and the
-    decrease then holds from core on. ``epsilon`` belongs to the ball around {V ≤ c1}.
-    """
-
-    c1: Fraction
-    c2: Fraction
-    mu: Fraction | None = None
-    epsilon: Fraction | None = None
-    core: Fraction | None = None
-    c_q: Fraction | None = None
-    alpha: Fraction | None = None
-
-    @property
-    def bottom(self) -> Fraction:
-        """a, the level from which on V decreases."""
-        return self.c1 if self.core is None else min(self.core, self.c1)
+__all__ = [
+    "Claim",
+    "Constants",
+    "Theorem",
+    "check_constants",
+    "conclude",
+    "required_conditions",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +44,7 @@ class Theorem:
     @property
     def words(self) -> str:
         """All that follows, in words, with the constants."""
-        from certify.wording import conclusion_words
-
-        return conclusion_words(self)
+        return conclusion_words(self.claim, self.problem, self.constants)
 
 
 def required_conditions(
