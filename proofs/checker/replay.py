@@ -133,14 +133,21 @@ class Replay:
             sides = pending.pop()
             if any(a > b for a, b in sides):
                 continue  # beyond the region, by the rounding of its ends
-            axis: int | None = max(range(len(sides)), key=lambda i: sides[i][1] - sides[i][0])
+            shares = [
+                (b - a) / (d - c) if c < d else 0
+                for (a, b), (c, d) in zip(sides, whole, strict=True)
+            ]
+            least_cut = max(range(len(sides)), key=shares.__getitem__)
+            axis: int | None = least_cut
             for order in ladder:
                 cost += _cost(len(sides), (order,))
-                axis = self._failing_axis(sides, chosen, order, axis or 0)
+                axis = self._failing_axis(sides, chosen, order, least_cut)
                 if axis is None:
                     break
             if axis is None:
                 continue
+            if shares[least_cut] > 4 * shares[axis]:
+                axis = least_cut  # what is steep at the centre need not be all that matters
             low, high = sides[axis]
             middle = (low + high) / 2
             if low == high or self._is_refuted([((a + b) / 2,) * 2 for a, b in sides], chosen):
