@@ -28,7 +28,7 @@ LADDER = tuple(2.0**-k for k in range(-2, 15))
 
 SEVERAL = "several reasons"
 TOGETHER = "two constraints exclude each other"
-_OPPOSITE = {
+OPPOSITE = {
     ("at least", False): "<", ("at least", True): "≤",
     ("at most", False): ">", ("at most", True): "≥",
 }  # fmt: skip
@@ -184,7 +184,7 @@ def _words(condition: Condition) -> list[str]:
         level = named[i] if len(named) == len(condition.violation) else f"{float(c.level):.5g}"
         level = level if c.level else "0"
         name = condition.outputs[c.output]
-        words.append(f"{_NAMES.get(name, name)} {_OPPOSITE[c.sense, c.strict]} {level}")
+        words.append(f"{_NAMES.get(name, name)} {OPPOSITE[c.sense, c.strict]} {level}")
     return words
 
 

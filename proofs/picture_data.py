@@ -1,4 +1,4 @@
-"""What the pictures show, computed: values on slices, starting points, trajectories, leaf boxes.
+"""What the pictures show, computed: values on slices, starting points, trajectories.
 
 Ordinary floating point, for the eye; nothing here proves anything.
 """
@@ -6,17 +6,16 @@ Ordinary floating point, for the eye; nothing here proves anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from certify.branch_and_bound import Search
 from certify.origin import centre_point, linearisation
 from certify.result import StabilityResult
-from certify.verdict import Proved
+from proofs.picture_leaves import in_slice
 from proofs.statement import names_of, one_line
 from systems.evaluate import function
 from systems.expression import Expression
@@ -253,16 +252,6 @@ class Scene:
         return Paths(found.times, found.states)
 
 
-@dataclass(frozen=True, eq=False)
-class Leaves:
-    """The leaf boxes of a search (L, n), and for each the index of its reason in ``words``."""
-
-    lower: Array
-    upper: Array
-    kind: NDArray[np.int64]
-    words: tuple[str, ...]
-
-
 def _steps(largest: float) -> float:
     """So many steps bring a linear system near its equilibrium; some, where they never do.
 
@@ -275,39 +264,3 @@ def _steps(largest: float) -> float:
 
 def _size(box: tuple[Array, Array]) -> float:
     return float(np.abs(box).max())
-
-
-_OPPOSITE = {
-    ("at least", False): "<", ("at least", True): "≤",
-    ("at most", False): ">", ("at most", True): "≥",
-}  # fmt: skip
-_SYMBOLS = {"dV/dt": r"$\dot V$", "V": "$V$", "V(F) - V": r"$\Delta V$"}
-COMBINED = "two constraints exclude each other"
-
-
-def leaves_of(search: Search, level_names: Sequence[str]) -> Leaves | None:
-    """The leaves of a proved search, by the reason that closed them; None without a tree.
-
-    ``level_names`` are the names of the constraints' levels, such as "$c_1$".
-    """
-    if not isinstance(search.verdict, Proved) or search.verdict.evidence is None:
-        return None
-    tree, condition = search.verdict.evidence, search.condition
-    ends = [r.outer() for r in condition.regions]
-    lower, upper = tree.boxes(np.array([a for a, _ in ends]), np.array([b for _, b in ends]))
-    rows = np.flatnonzero(tree.axis < 0)
-    J = len(condition.violation)
-    words = []
-    for constraint, level in zip(condition.violation, level_names, strict=True):
-        name = condition.outputs[constraint.output]
-        sign = _OPPOSITE[constraint.sense, constraint.strict]
-        words.append(f"{_SYMBOLS.get(name, name)} {sign} {level}")
-    kind = np.minimum(tree.reason[rows], J).astype(np.int64)
-    return Leaves(lower[rows], upper[rows], kind, (*words, COMBINED))
-
-
-def in_slice(lower: Array, upper: Array, point: Array, i: int, j: int) -> NDArray[np.bool_]:
-    """Which boxes the slice through ``point`` along coordinates i and j meets."""
-    others = [k for k in range(len(point)) if k not in (i, j)]
-    inside = (lower[:, others] <= point[others]) & (point[others] <= upper[:, others])
-    return np.asarray(inside.all(axis=1))

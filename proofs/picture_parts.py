@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs import picture_style as style
-from proofs.picture_data import Leaves, Paths, Scene, in_slice, leaves_of
+from proofs.picture_data import Paths, Scene
+from proofs.picture_leaves import Leaves, in_slice, leaves_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs import picture_style as style
-from proofs.picture_data import Scene, in_slice
+from proofs.picture_data import Scene
+from proofs.picture_leaves import in_slice
 from proofs.picture_parts import (
     decrease_leaves,
     draw_boxes,

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofs import picture_style as style
-from proofs.picture_data import Leaves, Scene, in_slice
+from proofs.picture_data import Scene
+from proofs.picture_leaves import Leaves, in_slice
 from proofs.picture_parts import REASON_COLOURS, level_lines, open_sides
 
 if TYPE_CHECKING:

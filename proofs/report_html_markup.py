@@ -94,7 +94,8 @@ def _items(pending: list[str]) -> Markup:
 
 
 def _table(pending: list[str]) -> Markup:
-    head, _, *rows = (_cells(line) for line in _while(pending, lambda line: line.startswith("|")))
+    lines = _while(pending, lambda line: line.startswith("|"))
+    head, *rows = (_cells(line) for line in [lines[0], *lines[2:]])  # the second is a rule
     return table([inline(h) for h in head], [[inline(c) for c in row] for row in rows])
 
 

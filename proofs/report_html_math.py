@@ -15,8 +15,11 @@ _SYMBOLS = {
     "quad": "\u2003", "|": "‖",
 }  # fmt: skip
 _ACCENTS = {"dot": "\u0307", "bar": "\u0304", "hat": "\u0302"}
+_ITALIC = frozenset("μαελρφ")
 _UPRIGHT = ("text", "mathrm", "operatorname")
-_RELATIONS = frozenset("≤≥=<>∈≺→≠⊂+−")
+_RELATIONS = frozenset("≤≥=<>∈≺→≠⊂:")
+_OPERATORS = frozenset("+−·×∩")
+_OPENING = frozenset("([{,|‖")
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]+|[0-9.]+|\s+|.", re.DOTALL)
 
 
@@ -27,11 +30,13 @@ def math_html(source: str) -> Markup:
 
 
 class _Reader:
-    """The tokens of a formula, read once from left to right."""
+    """The tokens of a formula, read once from left to right; white space in it means nothing."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.operand = False
+        """Whether something stands to the left that an operator could apply to."""
 
     def group(self, end: str | None) -> Markup:
         """Everything up to the token ``end``, or to the end of the formula."""
@@ -57,37 +62,52 @@ class _Reader:
         if len(token) > 1 and token[0].isalnum():  # without braces, one character is meant
             self.tokens[self.at : self.at] = [token[1:]]
             token = token[0]
-        return self._one(token)
+        self.operand = False
+        made = self._one(token)
+        self.operand = True
+        return made
 
     def _one(self, token: str) -> Markup:
         if token == "{":
             return self.group("}")
-        if token in ("_", "^"):
-            return Markup("<sub>{}</sub>" if token == "_" else "<sup>{}</sup>").format(
-                self._argument()
-            )
+        if token == "_":
+            return Markup("<sub>{}</sub>").format(self._argument())
+        if token == "^":
+            return Markup("<sup>{}</sup>").format(self._argument())
         if token.startswith("\\") and len(token) > 1:
             return self._command(token[1:])
         if token.isspace():
-            return Markup(" ")
-        sign = {"-": "−", "'": "′", "*": "∗"}.get(token, token)
-        if sign in _RELATIONS:
+            return Markup()
+        return self._sign({"-": "−", "'": "′", "*": "∗"}.get(token, token))
+
+    def _sign(self, sign: str) -> Markup:
+        """A letter, number or operator; a sign with nothing to its left is that of a number."""
+        spaced = sign in _RELATIONS or (sign in _OPERATORS and self.operand)
+        self.operand = sign not in _RELATIONS | _OPERATORS | _OPENING
+        if spaced:
             return Markup(" {} ").format(sign)
-        # A relation may stand at a line's end, a letter may not be torn from its index.
-        return Markup("<i>{}</i>").format(sign) if sign[0].isalpha() else escape(sign)
+        if sign == ",":
+            return Markup(", ")
+        italic = sign in _ITALIC or (sign.isascii() and sign.isalpha())
+        return Markup("<i>{}</i>").format(sign) if italic else escape(sign)
 
     def _command(self, name: str) -> Markup:
         if name in _ACCENTS:
-            inner = self._argument()
-            return Markup("<i>{}</i>").format(inner.striptags() + _ACCENTS[name])
-        if name in _UPRIGHT:
-            return escape(self._braced())
-        symbol = _SYMBOLS.get(name)
-        if symbol is None:
-            return escape(name)
-        if symbol in _RELATIONS:
-            return Markup(" {} ").format(symbol)
-        return Markup("<i>{}</i>").format(symbol) if symbol in "μαελρφ" else escape(symbol)
+            made = Markup("<i>{}</i>").format(self._argument().striptags() + _ACCENTS[name])
+        elif name in _UPRIGHT:
+            made = escape(self._braced())
+        elif name in _SYMBOLS:
+            symbol = _SYMBOLS[name]
+            return self._sign(symbol) if len(symbol) == 1 else self._word(symbol)
+        else:
+            return self._word(name)
+        self.operand = True
+        return made
+
+    def _word(self, word: str) -> Markup:
+        """The name of a function: upright."""
+        self.operand = False
+        return escape(word)
 
     def _braced(self) -> str:
         """The text between braces, as it stands."""

@@ -51,7 +51,7 @@ def result_of_memory(
     n = system.state_dimension
     try:
         problem = StabilityProblem(system, candidate, box_from(table["domain"], where, n))
-        claim = Claim(text_of(table["claim"], where))
+        claim = Claim(text_of(table["claim"], f"{where}.claim"))
         asked = Requested(claim=claim, **_read(table["requested"], ASKED, where))
         found = None
         if table["constants"] is not None:

@@ -15,7 +15,7 @@ from proofs import report_sections as sections
 from proofs.figure_paving import PavedCondition, paved_condition
 from proofs.report_claim import claim
 from proofs.report_trust import trust
-from proofs.report_words import figure, table, text
+from proofs.report_words import figure, rounded_down, table, text
 
 SHOWN = ("decrease", "core", "contraction", "small set", "defined", "containment", "trap")
 """The conditions whose boxes are shown, in this order; unsafe sets follow."""
@@ -134,11 +134,9 @@ def percent(share: float | None) -> str:
         return "not bounded"
     if share < 1e-4:
         return "below 0.01 %"
-    value = 100 * share
-    if value >= 100:
-        return f"{math.floor(share):,} times the level" if share >= 10 else f"{math.floor(value)} %"
-    short = f"{value:.3g}"
-    return f"{short if float(short) <= value else f'{value * (1 - 5e-3):.3g}'} %"
+    if share >= 10:
+        return f"{math.floor(share):,} times the level"
+    return f"{rounded_down(100 * share, 3)} %"
 
 
 def outcome_word(result: StabilityResult) -> str:

@@ -211,7 +211,7 @@ def again(
         "and, for every box of every search, why it is closed. Its hashes (SHA-256 of canonical "
         "JSON):",
         "",
-        *table(["part", "hash"], [[text(k), f"`{v}`"] for k, v in hashes.items()]),
+        *table(["part", "hash"], [[text(k), f"`{v}`"] for k, v in sorted(hashes.items())]),
     ]
     return lines
 

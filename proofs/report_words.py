@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 from proofs.statement import one_line
@@ -56,15 +57,18 @@ def coordinates(system: ControlAffineSystem) -> list[tuple[str, str]]:
 
 
 def rounded_down(value: float, digits: int = 5) -> str:
-    """A few digits of a number ≥ 0, never more than it is."""
-    short = f"{value:.{digits}g}"
-    return short if float(short) <= value else f"{value * (1 - 10.0 ** (1 - digits)):.{digits}g}"
+    """A few digits of a number, never more than it is."""
+    return _rounded(value, digits, ROUND_FLOOR)
 
 
 def rounded_up(value: float, digits: int = 5) -> str:
-    """A few digits of a number ≥ 0, never less than it is."""
-    short = f"{value:.{digits}g}"
-    return short if float(short) >= value else f"{value * (1 + 10.0 ** (1 - digits)):.{digits}g}"
+    """A few digits of a number, never less than it is."""
+    return _rounded(value, digits, ROUND_CEILING)
+
+
+def _rounded(value: float, digits: int, direction: str) -> str:
+    near = Context(prec=digits, rounding=direction).create_decimal(Decimal(value))
+    return f"{float(near):.{digits}g}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

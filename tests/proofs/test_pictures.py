@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from proofs import picture_style as style
-from proofs.picture_data import COMBINED, Scene
+from proofs.figure_paving import TOGETHER
+from proofs.picture_data import Scene
 from proofs.picture_parts import decrease_leaves, draw_leaves, frame
 from tests.proofs import results
 
@@ -37,11 +38,11 @@ def test_a_legend_names_only_the_reasons_that_are_drawn() -> None:
     scene = Scene(results.proved())
     leaves = decrease_leaves(scene)
     assert leaves is not None
-    single = replace(leaves, kind=np.full_like(leaves.kind, leaves.words.index(COMBINED)))
+    single = replace(leaves, kind=np.full_like(leaves.kind, leaves.words.index(TOGETHER)))
     figure = Figure()
     axes = figure.subplots()
     with style.styled():
         frame(axes, scene, 0, 1)
         draw_leaves(axes, scene, single, 0, 1)
     labels = axes.get_legend_handles_labels()[1]
-    assert COMBINED in labels and not set(leaves.words[:-1]) & set(labels)
+    assert TOGETHER in labels and not set(leaves.words[:-1]) & set(labels)
