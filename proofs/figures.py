@@ -24,8 +24,8 @@ Array = NDArray[np.float64]
 RASTER = 96
 """Cells along each side of a projection of the region."""
 
-SAMPLES = 200
-"""Times at which a solution is drawn."""
+SAMPLES = 400
+"""Times at which a solution is drawn, at most."""
 
 
 def figure_data(
