@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
+from cli.gate.file import read_gate
 from systems import read_system
 
 ROOT = Path(__file__).parent.parent
@@ -20,12 +22,20 @@ def _blocks(language: str) -> list[str]:
 
 
 def test_the_system_file_is_a_system(tmp_path: Path) -> None:
-    (block,) = _blocks("toml")
+    block, _ = _blocks("toml")
     file = tmp_path / "my_system.toml"
     file.write_text(block, encoding="utf-8")
     system = read_system(file)
     assert system.state_dimension == 2
     assert system.input_dimension == 1
+
+
+def test_the_gate_file_is_a_gate_file(tmp_path: Path) -> None:
+    _, block = _blocks("toml")
+    folder = shutil.copytree(ROOT / "examples" / "gate", tmp_path / "gate")
+    (folder / "stability.toml").write_text(block, encoding="utf-8")
+    (claim,) = read_gate(folder / "stability.toml").claims
+    assert claim.name == "pendulum"
 
 
 def test_the_python_runs_and_proves(tmp_path: Path) -> None:
