@@ -13,9 +13,9 @@ def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constan
     """The conclusion of a theorem: "What follows" of ``docs/certificate-format.md``."""
     k, discrete = constants, problem.is_discrete
     sentences = [
-        f"Every solution that starts in the domain with V ≤ c2 = {_short(k.c2)} stays there, "
-        f"reaches {{V ≤ c1}}, c1 = {_short(k.c1, down=False)}, {_entry(k, discrete)} and never "
-        "leaves it.",
+        f"Every solution that starts in {_start(problem)} with V ≤ c2 = {_short(k.c2)} stays "
+        f"there, reaches {{V ≤ c1}}, c1 = {_short(k.c1, down=False)}, {_entry(k, discrete)} and "
+        "never leaves it.",
         _equilibrium(claim, k, discrete),
     ]
     if k.epsilon is not None:
@@ -29,6 +29,14 @@ def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constan
         sets = "the unsafe set" if len(names) == 1 else "any of the unsafe sets"
         sentences.append(f"None of these solutions ever meets {sets} {', '.join(names)}.")
     return " ".join(sentences)
+
+
+def _start(problem: StabilityProblem) -> str:
+    """The box D; where it is not the system's domain, V may be small outside of it too."""
+    if problem.domain == problem.system.domain:
+        return "the domain"
+    sides = zip(problem.domain.lower, problem.domain.upper, strict=True)
+    return f"the part {' × '.join(f'[{a}, {b}]' for a, b in sides)} of the domain"
 
 
 def _entry(k: Constants, discrete: bool) -> str:

@@ -13,6 +13,7 @@ from certify.stability import StabilityProblem
 from certify.theorem import Theorem, conclude, required_conditions
 from systems import expression as ex
 from systems.box import Box
+from systems.expression import Expression
 from tests.certify.claims import ASYMPTOTIC, EXPONENTIAL, PRACTICAL, Plant, plant, theorem_of
 
 KINDS = [(claim, discrete) for claim in Claim for discrete in (False, True)]
@@ -242,6 +243,18 @@ def test_the_words_say_all_that_follows_and_round_to_the_safe_side(
     assert ("asymptotically" in words) == (theorem.claim is ASYMPTOTIC)
     assert ("exponentially" in words) == (theorem.claim is EXPONENTIAL)
     assert ("Nothing is claimed" in words) == (theorem.claim is PRACTICAL)
+
+
+def test_the_words_name_a_box_that_is_smaller_than_the_domain() -> None:
+    """V is 0 at 1/2 too, from where solutions run away: "the domain" would say too much."""
+
+    def two_wells(x: Expression) -> Expression:
+        return ex.total(x**2 * (x - Fraction(1, 2)) ** 2)
+
+    theorem = theorem_of(plant(["-10*x1*(2/5 - x1)"], value=two_wells).prove(ASYMPTOTIC))
+    low, high = theorem.problem.domain.lower[0], theorem.problem.domain.upper[0]
+    assert -1 < low < high < Fraction(2, 5)
+    assert f"starts in the part [{low}, {high}] of the domain with V" in theorem.words
 
 
 def test_a_value_that_depends_on_the_disturbance_is_no_candidate() -> None:
