@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -91,6 +92,11 @@ def check_names(
             if not name.isidentifier():
                 raise InputError(
                     f"{place}: {name!r} is not a name; use letters, digits and underscores"
+                )
+            usual = unicodedata.normalize("NFKC", name)
+            if usual != name:  # formulas know a name by its normal form alone
+                raise InputError(
+                    f"{place}: formulas read {name!r} as {usual!r}; call the quantity {usual} here"
                 )
             if keyword.iskeyword(name) or name in RESERVED:
                 raise InputError(

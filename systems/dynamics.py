@@ -120,7 +120,7 @@ class ControlAffineSystem:
 
     def _check_variables(self) -> None:
         """Nothing may depend on what it is not a function of."""
-        names = [s.name for s in self.unsafe]
+        names = [" ".join(s.name.split()) for s in self.unsafe]  # as a certificate spells them
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two unsafe sets have the same name")
         constraints = [c for s in self.unsafe for c in s.constraints]

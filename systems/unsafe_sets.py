@@ -20,7 +20,8 @@ def unsafe_set(
 ) -> UnsafeSet:
     """The set in which all of ``comparisons`` hold; ``names`` are the states and parameters.
 
-    Raises InputError for a name that does not print, and for what is no comparison of states.
+    Raises InputError for a name that does not print or has stray spaces, and for what is no
+    comparison of states.
     """
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise InputError(
@@ -28,6 +29,10 @@ def unsafe_set(
             f"{LONGEST_NAME} letters, digits and spaces"
         )
     place = where("unsafe", name)
+    if name != " ".join(name.split()):
+        raise InputError(
+            f"{place}: {name!r} has spaces at an end, or several in a row; leave only single ones"
+        )
     texts = [comparisons] if isinstance(comparisons, str) else list(comparisons)
     if not texts:
         raise InputError(f'{place}: the set needs a comparison, such as "x1 >= 3/2"')

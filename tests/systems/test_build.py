@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +16,7 @@ from systems.affine_split import split_affine
 from systems.box import Box
 from systems.build import system_from_sympy, system_from_text
 from systems.differentiate import gradient
+from systems.dynamics import UnsafeSet
 from systems.errors import InputError
 from systems.evaluate import function
 from systems.parser import parse_expression
@@ -240,3 +242,17 @@ def test_a_range_of_another_length_is_told() -> None:
             "p", ["x"], [], {"x": "w - x"}, domain=[[-1, 1]],
             disturbances=["w"], disturbance_range=[[-1, 1], [-1, 1]],
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("twin", ["\uff58", "\u00b5"])
+def test_a_name_that_formulas_spell_otherwise_is_refused(twin: str) -> None:
+    """Python reads a fullwidth x as x: the second equation would be about the first state."""
+    with pytest.raises(InputError, match=f"formulas read '{twin}' as"):
+        system_from_text("plant", ["x", twin], [], {"x": "-x", twin: f"-2*{twin}"}, domain=BOX)
+
+
+def test_unsafe_sets_whose_names_a_certificate_cannot_tell_apart() -> None:
+    plant = system_from_text("plant", ["x"], [], {"x": "-x"}, domain=[[-1, 1]])
+    walls = tuple(UnsafeSet(n, (plant.state - end,)) for n, end in (("a b", 1), ("a  b", 2)))
+    with pytest.raises(ValueError, match="two unsafe sets have the same name"):
+        replace(plant, unsafe=walls)

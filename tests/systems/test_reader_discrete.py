@@ -263,6 +263,9 @@ WRONG = {
         "avoids the set; make the set smaller or move the equilibrium",
     ),
     "a set at the equilibrium": ("p >= far", "p + v >= 0", "the equilibrium is in this set"),
+    "a name with two spaces": (
+        "wall =", '"the  wall" =', ":37: [unsafe] the  wall: 'the  wall' has spaces at an end, or",
+    ),
     "a set without a name": ("wall =", '"" =', ":36: [unsafe]: '' is no name of a set"),
     "a set whose name does not print": (
         "wall =", '"a\\nb" =', r":36: [unsafe]: 'a\nb' is no name of a set",
