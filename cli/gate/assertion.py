@@ -42,7 +42,7 @@ def prove_for_test(
     region: object,
     path: Path,
     *,
-    theorem: str = "asymptotic-stability",
+    theorem: str | None = None,
     minimum_volume: object = None,
     time_budget: float = 60.0,
     seed: int = 0,
@@ -57,6 +57,7 @@ def prove_for_test(
     proposal = _candidate(plant, candidate)
     box = _box(plant, region) if isinstance(region, Mapping) else None
     asked = _asked(region, theorem, constants)
+    least = _least(minimum_volume)
     warm_up()
     result = prove_stability(
         plant.system, proposal, asked, budget=Budget(float(time_budget)), seed=seed
@@ -69,7 +70,6 @@ def prove_for_test(
         gap = outside(plant.system, proposal, evidence.certified, box, float(time_budget))
         if gap is not None:
             raise NotProvedError(f"{gap[0].value}: {gap[1]}")
-    least = None if minimum_volume is None else _number(minimum_volume, "minimum_volume")
     if least is not None and (evidence.certified.volume or 0) < least:
         raise NotProvedError(
             f"too small: volume >= {proof.volume or 0:.6g}, less than the {float(least):.6g} wanted"
@@ -105,15 +105,31 @@ def _candidate(plant: Plant, candidate: str | PathLike[str] | Candidate) -> Cand
     return candidate
 
 
-def _asked(region: object, theorem: str, constants: Mapping[str, object]) -> Requested:
+def _least(volume: object) -> Fraction | None:
+    if volume is None:
+        return None
+    least = _number(volume, "minimum_volume")
+    if least <= 0:
+        raise InputError(f"minimum_volume must be positive, not {float(least):g}")
+    return least
+
+
+def _asked(region: object, theorem: str | None, constants: Mapping[str, object]) -> Requested:
+    """What is asked for; nothing that was given may be overruled by something else."""
     from certify.result import Requested
     from certify.theorem import Claim
 
     if isinstance(region, Requested):
         if constants:
             raise InputError("give the constants in Requested, or one by one, not both")
+        if theorem is not None:
+            raise InputError("give the theorem in Requested, as its claim, or by name, not both")
         return region
     known = {f.name for f in fields(Requested)} - {"claim"}
+    for one, other in (("rate", "alpha"), ("region", "c2")):
+        both = {**constants, "region": None if isinstance(region, Mapping) else region}
+        if both.get(one) is not None and both.get(other) is not None:
+            raise InputError(f"{one} and {other} are the same: give one of them")
     given = {"alpha" if k == "rate" else k: v for k, v in constants.items()}
     if region is not None and not isinstance(region, Mapping):
         given["c2"] = region
@@ -121,7 +137,7 @@ def _asked(region: object, theorem: str, constants: Mapping[str, object]) -> Req
         if name not in known:
             raise InputError(f"assert_proved takes no {name!r}; there are {', '.join(known)}")
     try:
-        claim = Claim(theorem.replace("-", " "))
+        claim = Claim(("asymptotic-stability" if theorem is None else theorem).replace("-", " "))
         return Requested(
             **{k: _number(v, k) for k, v in given.items() if v is not None}, claim=claim
         )

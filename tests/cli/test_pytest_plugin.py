@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import proofs.checker
+from certify import Requested
 from cli.gate.assertion import prove_for_test
 from systems.errors import InputError
 
@@ -101,6 +102,13 @@ def test_proved_refuted_unknown_and_too_small(inner: Inner) -> None:
         (("motor.toml", "motor.json", -1), {}, "c2 must be positive"),
         (("motor.toml", "motor.json"), {"c3": 1}, "takes no 'c3'"),
         (("motor.toml", "motor.json"), {"theorem": "good"}, "'good' is not a valid"),
+        (("motor.toml", "motor.json"), {"theorem": ""}, "'' is not a valid"),
+        (("motor.toml", "motor.json", "0.1"), {"c2": 2}, "region and c2 are the same"),
+        (("motor.toml", "motor.json"), {"rate": 1, "alpha": 2}, "rate and alpha are the same"),
+        (("motor.toml", "motor.json", Requested()), {"theorem": "exponential-stability"}, "as its"),
+        (("motor.toml", "motor.json", Requested()), {"c1": 1}, "constants in Requested"),
+        (("motor.toml", "motor.json"), {"minimum_volume": 0}, "minimum_volume must be positive"),
+        (("motor.toml", "motor.json"), {"minimum_volume": "nan"}, "minimum_volume: 'nan'"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(
