@@ -126,21 +126,19 @@ def _asked(region: object, theorem: str | None, constants: Mapping[str, object])
             raise InputError("give the theorem in Requested, as its claim, or by name, not both")
         return region
     known = {f.name for f in fields(Requested)} - {"claim"}
-    for one, other in (("rate", "alpha"), ("region", "c2")):
-        both = {**constants, "region": None if isinstance(region, Mapping) else region}
-        if both.get(one) is not None and both.get(other) is not None:
-            raise InputError(f"{one} and {other} are the same: give one of them")
-    given = {"alpha" if k == "rate" else k: v for k, v in constants.items()}
-    if region is not None and not isinstance(region, Mapping):
-        given["c2"] = region
-    for name in given:
-        if name not in known:
+    level = None if isinstance(region, Mapping) else region
+    given: dict[str, object] = {}
+    for name, value in {**constants, "region": level}.items():
+        means = {"rate": "alpha", "region": "c2"}.get(name, name)
+        if value is not None and means in given:
+            raise InputError(f"{name} and {means} are the same: give one of them")
+        if value is not None:
+            given[means] = value
+        if means not in known:
             raise InputError(f"assert_proved takes no {name!r}; there are {', '.join(known)}")
     try:
         claim = Claim(("asymptotic-stability" if theorem is None else theorem).replace("-", " "))
-        return Requested(
-            **{k: _number(v, k) for k, v in given.items() if v is not None}, claim=claim
-        )
+        return Requested(**{k: _number(v, k) for k, v in given.items()}, claim=claim)
     except ValueError as error:
         raise InputError(str(error)) from None
 

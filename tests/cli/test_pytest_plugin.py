@@ -104,7 +104,7 @@ def test_proved_refuted_unknown_and_too_small(inner: Inner) -> None:
         (("motor.toml", "motor.json"), {"theorem": "good"}, "'good' is not a valid"),
         (("motor.toml", "motor.json"), {"theorem": ""}, "'' is not a valid"),
         (("motor.toml", "motor.json", "0.1"), {"c2": 2}, "region and c2 are the same"),
-        (("motor.toml", "motor.json"), {"rate": 1, "alpha": 2}, "rate and alpha are the same"),
+        (("motor.toml", "motor.json"), {"alpha": 1, "rate": 2}, "rate and alpha are the same"),
         (("motor.toml", "motor.json", Requested()), {"theorem": "exponential-stability"}, "as its"),
         (("motor.toml", "motor.json", Requested()), {"c1": 1}, "constants in Requested"),
         (("motor.toml", "motor.json"), {"minimum_volume": 0}, "minimum_volume must be positive"),
