@@ -16,7 +16,18 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import commands, deep, dimensions, elm_bars, growth, proofs, single_systems
+from benchmarks import (
+    checker,
+    commands,
+    deep,
+    dimensions,
+    elm_bars,
+    fuzz_checker,
+    growth,
+    mutations,
+    proofs,
+    single_systems,
+)
 from benchmarks.measure import warm_up
 from benchmarks.report import RESULTS, Report, conditions_of_measurement
 from benchmarks.settings import Settings
@@ -30,6 +41,9 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Report]]] = {
     "dimensions": dimensions.run,
     "growth": growth.run,
     "elm": elm_bars.run,
+    "checker": checker.run,
+    "mutations": mutations.run,
+    "fuzz_checker": fuzz_checker.run,
 }
 
 

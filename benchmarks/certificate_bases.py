@@ -8,21 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
+from benchmarks.documents import Document, rehashed
 from benchmarks.packed_tree import Leaf, Node, Split, pack, unpack
 from certify import Budget, StabilityResult, prove_stability
 from learners import ElmPolicyIteration
 from learners.lqr import lqr_candidate
 from proofs.certificate import certificate_of
-from proofs.certificate_reader import PARTS, constraints_of, hashes_of, statement_from
-from proofs.statement import sha256_of
+from proofs.certificate_reader import constraints_of, statement_from
 from proofs.statement_reader import Statement
 from systems import zoo
 from systems.box import Box
 from systems.json_data import canonical_json
 
-Document = dict[str, Any]
 VOLUME_DEPTH = 7
 """Splits, at most, above a leaf of the volume's tree: the rest of the paving is cut away."""
 
@@ -65,31 +63,6 @@ def base_of(name: str, result: StabilityResult) -> Base:
     document = json.loads(canonical_json(certificate_of(result, {"seed": 0})))
     _prune_volume(document, statement_from(document).domain)
     return Base(name, rehashed(document))
-
-
-def rehashed(document: Document) -> Document:
-    """The same document with the hashes of what is in it: of programs, parts and the whole."""
-    statement = document["statement"]
-    programs = {}
-    for old, program in document["programs"].items():
-        new = sha256_of(program)
-        programs[new] = program
-        statement = _renamed(statement, old, new)
-    out = {**document, "statement": statement, "programs": programs}
-    return {**out, "sha256": hashes_of(out)} if set(PARTS) <= out.keys() else out
-
-
-def encoded(document: Document) -> bytes:
-    """The file of a document."""
-    return (canonical_json(document) + "\n").encode("ascii")
-
-
-def _renamed(data: Any, old: str, new: str) -> Any:
-    if isinstance(data, dict):
-        return {k: _renamed(v, old, new) for k, v in data.items()}
-    if isinstance(data, list):
-        return [_renamed(v, old, new) for v in data]
-    return new if data == old else data
 
 
 def _lqr(name: str) -> StabilityResult:

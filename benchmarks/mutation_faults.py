@@ -16,7 +16,8 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from benchmarks.certificate_bases import Document, counted_volume
+from benchmarks.certificate_bases import counted_volume
+from benchmarks.documents import Document
 from certify.balls import BallInterpreter, exact_ball
 from certify.branch_and_bound import engine_of
 from certify.conditions import Condition, Constraint
@@ -143,10 +144,10 @@ def void_leaf(condition: Condition, leaves: Sequence[LeafOf]) -> str | None:
     h = violations_at(condition, points.reshape(-1, points.shape[2]))
     h = h.reshape(*points.shape[:2], -1)
     rows = np.arange(len(leaves))
-    value = h[rows, :, [v.j for v in leaves]]
-    value = value + np.array([v.weight for v in leaves])[:, None] * h[
-        rows, :, [v.j if v.i is None else v.i for v in leaves]
-    ]  # fmt: skip
+    first = h[rows, :, [v.j for v in leaves]]
+    second = h[rows, :, [v.j if v.i is None else v.i for v in leaves]]
+    with np.errstate(all="ignore"):
+        value = first + np.array([v.weight for v in leaves])[:, None] * second
     size = np.abs(np.where(np.isfinite(h), h, 0.0)).max() * 1e-9
     value = np.where(np.isfinite(value), value, -math.inf)
     likely = np.argwhere(value >= -size)

@@ -7,12 +7,17 @@ conditions are proved anew from scratch, and validated simulations do not contra
 
 from __future__ import annotations
 
+import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+
+from benchmarks.documents import canonical
 from benchmarks.mutation_faults import Examination, LeafOf, box_of, leaves_of
 from benchmarks.mutators import Mutant
 from certify import Budget
@@ -108,7 +113,7 @@ def _another_claim(mutant: Mutant, examined: Examination) -> Judgement:
     exact = equilibrium_verdict if examined.statement.has_origin else centre_verdict
     if exact(examined.problem) is not None:
         return Judgement("open", "the prover cannot show the equilibrium")
-    for name, (condition, _) in examined.conditions.items():
+    for name, (condition, _) in _scaled(examined).conditions.items():
         verdict = search(condition, Budget(SECONDS)).verdict
         if isinstance(verdict, Refuted):
             at = verdict.counterexample.point
@@ -125,6 +130,18 @@ def _another_claim(mutant: Mutant, examined: Examination) -> Judgement:
     for finding in seen.of("disagreement"):
         return Judgement("escape", f"a simulation contradicts it: {finding.reason}")
     return Judgement("another claim", "its conditions are proved anew")
+
+
+def _scaled(examined: Examination) -> Examination:
+    """With R times a power of two: what R S Rᵀ ≺ 0 says stays the same, but floats hold it."""
+    ellipsoid = examined.statement.ellipsoid
+    largest = 0.0 if ellipsoid is None else float(np.abs(ellipsoid[1]).max())
+    if ellipsoid is None or largest == 0.0 or 2.0**-100 < largest < 2.0**100:
+        return examined
+    document = json.loads(canonical(examined.document))
+    smaller = np.ldexp(ellipsoid[1], -math.frexp(largest)[1])
+    document["statement"]["ellipsoid"]["R"] = [[v.hex() for v in row] for row in smaller.tolist()]
+    return Examination(document)
 
 
 def _unproved(condition: Condition, leaves: Sequence[LeafOf]) -> Judgement | None:

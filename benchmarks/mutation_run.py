@@ -6,7 +6,8 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.certificate_bases import Base, Document
+from benchmarks.certificate_bases import Base
+from benchmarks.documents import Document
 from benchmarks.mutation_oracle import fault, judge
 from benchmarks.mutators import Mutant, Mutator, mutants
 from benchmarks.mutators_evidence import EVIDENCE

@@ -10,7 +10,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from benchmarks.certificate_bases import bases, encoded
+from benchmarks.certificate_bases import bases
+from benchmarks.documents import encoded
 from benchmarks.mutation_run import KINDS, Tried, run_mutants
 from benchmarks.report import Bar, Report, Row
 from benchmarks.settings import Settings
@@ -40,8 +41,8 @@ NOTES = (
     "Accepted is harmless only if that is shown without the checker. Nothing of the proof changed: "
     "statement, programs, evidence and volume are equal. Same claim: the prover's search proves "
     "every leaf that is new. Another claim: it has another claim hash, so that a pinned hash "
-    "rejects it; the prover's search proves its conditions from scratch, and validated simulations do not "
-    "contradict it. A true claim nearby (c2 a little lower, a state renamed) is no error.",
+    "rejects it; the prover's search proves its conditions from scratch, and validated simulations "
+    "do not contradict it. A true claim nearby (c2 a little lower, a state renamed) is no error.",
     "Open: accepted, and neither shown nor refuted. Escape: accepted, and false or void for "
     "certain, or accepted with old hashes. The score is the share of mutants that are none of "
     "these and did not crash the checker.",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from benchmarks.certificate_bases import Base, Document, encoded, rehashed
+from benchmarks.certificate_bases import Base
+from benchmarks.documents import Document, encoded, rehashed
 from systems.json_data import canonical_json, quotient
 
 
