@@ -131,7 +131,7 @@ def _asked(region: object, theorem: str | None, constants: Mapping[str, object])
     for name, value in {**constants, "region": level}.items():
         means = {"rate": "alpha", "region": "c2"}.get(name, name)
         if value is not None and means in given:
-            raise InputError(f"{name} and {means} are the same: give one of them")
+            raise InputError(f"two values for {means}: give one of them")
         if value is not None:
             given[means] = value
         if means not in known:

@@ -63,7 +63,7 @@ def compare(now: Certified, baseline: Baseline, tolerance: Fraction) -> Comparis
 
     Volumes are lower bounds that depend a little on the time there was. So where V and D are the
     same, a level that did not fall is enough: {V ≤ c2} did not shrink then. Raises InputError
-    where the two cannot be compared.
+    where the two cannot be compared: other theorems, units, disturbances, unsafe sets.
     """
     was = baseline.certified
     if (was.system, was.theorem) != (now.system, now.theorem):
@@ -71,6 +71,9 @@ def compare(now: Certified, baseline: Baseline, tolerance: Fraction) -> Comparis
             f"the baseline {baseline.path} is for {was.theorem} of {was.system!r}, not "
             f"{now.theorem} of {now.system!r}; {HINT} anew"
         )
+    for what, stated in was.about.items():
+        if stated != now.about[what]:
+            raise InputError(f"the baseline {baseline.path} has another {what}; {HINT} anew")
     same = was.value == now.value and was.domain == now.domain
     least = (was.volume or Fraction(0)) * (1 - tolerance)
     if same and now.c2 >= was.c2:

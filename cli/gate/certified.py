@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from certify.result import Requested
+    from proofs.statement_reader import Statement
     from systems.box import Box
 
 
@@ -17,6 +18,7 @@ class Certified:
     """The statement of a certificate. ``volume`` is the lower bound of that of its region.
 
     ``value`` is the digest of V's tape: with the same V on the same box, levels can be compared.
+    ``about`` is what else the regions of two certificates have to agree in to be compared, by name.
     ``statement_hash`` names the claim.
     """
 
@@ -27,6 +29,7 @@ class Certified:
     volume: Fraction | None
     unit: str
     value: str
+    about: Mapping[str, object]
     statement_hash: str
 
     @property
@@ -49,8 +52,20 @@ def certified_by(document: Mapping[str, Any]) -> Certified:
         None if volume is None else Fraction(float.fromhex(volume["at_least"])),
         "" if volume is None or volume["unit"] == "1" else str(volume["unit"]),
         statement.value.digest,
+        _about(statement),
         str(document["sha256"]["statement"]),
     )
+
+
+def _about(statement: Statement) -> dict[str, object]:
+    """Volumes in other units are other numbers; and what a region withstands or avoids counts."""
+    return {
+        "time": statement.time,
+        "set of states or units": statement.states,
+        "equilibrium": statement.equilibrium,
+        "set of disturbances": (statement.disturbances, statement.disturbance_range),
+        "list of unsafe sets": tuple((name, tape.digest) for name, tape in statement.unsafe),
+    }
 
 
 def gap_between(certified: Certified, asked: Requested, domain: Box) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,11 +62,12 @@ def slugs_of(names: Sequence[str]) -> list[str]:
 
 
 def _refuse_twins(file: Path, shape: GateTables, lines: Lines) -> None:
-    """Names and baselines belong to one claim each."""
+    """Names and baselines belong to one claim each, however a baseline's path is spelt."""
     for key in ("name", "baseline"):
         values = [getattr(c, key) for c in shape.claim]
+        known = [v if key == "name" or v is None else realpath(file.parent / v) for v in values]
         for i, value in enumerate(values):
-            if value is not None and value in values[:i]:
+            if value is not None and known[i] in known[:i]:
                 where = _places(file, lines, i)(key)
                 raise InputError(f"{where}: another claim has the {key} {value[:40]!r} already")
 

@@ -161,6 +161,38 @@ def test_a_baseline_of_another_system_or_theorem(gate: GateFiles, kept: Path) ->
     )
 
 
+CHANGES = {
+    'x = "rad"': ('x = "deg"', "set of states or units"),
+    "[cost]": ('[unsafe]\nwall = "x >= 0.99"\n\n[cost]', "list of unsafe sets"),
+    'u = "V"\n': (
+        'u = "V"\n\n[disturbances]\nw = "V"\n\n[disturbance_range]\nw = [-0.1, 0.1]\n',
+        "set of disturbances",
+    ),
+}
+
+
+@pytest.mark.parametrize("old", CHANGES)
+def test_a_baseline_whose_region_cannot_be_compared(gate: GateFiles, kept: Path, old: str) -> None:
+    """In degrees the volume is another number; a region that avoids less is no larger."""
+    new, told = CHANGES[old]
+    assert old in TOML
+    (gate.folder / "motor.toml").write_text(TOML.replace(old, new))
+    gate.write(region("2"))
+    found = gate.one()
+    assert found["status"] == "input error" and f"has another {told}" in found["message"]
+    (gate.folder / "motor.toml").write_text(TOML)
+    assert gate.one()["status"] == "proved"
+
+
+def test_a_baseline_about_another_point_or_time(kept: Path) -> None:
+    document: Any = load_certificate(kept)
+    was = Baseline(kept, document, certified_by(document))
+    for what, other in (("time", "discrete"), ("equilibrium", (Fraction(1),))):
+        now = replace(was.certified, about={**was.certified.about, what: other})
+        with pytest.raises(InputError, match=f"has another {what}; --update"):
+            compare(now, was, Fraction(1, 100))
+
+
 def test_a_forged_baseline_is_rejected(gate: GateFiles, kept: Path) -> None:
     """It claims the c2 that the claim asks for, and that is false."""
 

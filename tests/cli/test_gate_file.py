@@ -122,6 +122,10 @@ def claim(*lines: str) -> str:
             claim("baseline = 'x'") + claim("baseline = 'x'").replace('"a"', '"b"'),
             ":10: baseline: another claim has the baseline 'x' already",
         ),
+        (
+            claim("baseline = 'x'") + claim("baseline = 'y/../x'").replace('"a"', '"b"'),
+            ":10: baseline: another claim has the baseline 'y/../x' already",
+        ),
         (claim().replace('"a"', f'"{"a" * 300}"'), "at most 200 characters"),
         (claim().replace('"a"', '"\\u0007"'), "cannot be printed"),
         (claim().replace('"lqr"', '"pi"'), ":4: learner name: 'pi' is not one of"),
