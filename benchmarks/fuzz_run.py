@@ -79,7 +79,8 @@ def run_tasks(
                 assert isinstance(ready, Connection)
                 yield from _received(watched, ready, pending)
             for key, one in list(watched.items()):
-                if time.monotonic() - one.since > limit:
+                # What has answered waits for us: judging what was read may take long, too.
+                if time.monotonic() - one.since > limit and not one.connection.poll():
                     watched.pop(key).end()
                     yield one.lost("hung", f"more than {limit:g} s")
                     pending += one.rest()
@@ -93,15 +94,17 @@ def _received(
 ) -> Iterator[Read]:
     one = watched[ready]
     try:
-        found: Read | None = ready.recv()
+        found: Read | float = ready.recv()
     except EOFError:
         watched.pop(ready).end()
         if not one.finished:
             yield one.lost("died", "the process ended")
             pending += one.rest()
         return
-    one.since = time.monotonic()
-    if found is not None:  # None: an input is made, and reading it begins
+    if isinstance(found, float):  # an input is made, and reading it began then
+        one.since = found
+    else:
+        one.since = time.monotonic()
         one.next = found.number + one.task.step
         yield found
 
@@ -156,7 +159,7 @@ def _work(connection: Connection, subjects: Sequence[Document], task: Task) -> N
         sys.addaudithook(acts.note)
         for number in range(task.start, task.stop, task.step):
             family, data = _input(subjects, task, number)
-            connection.send(None)
+            connection.send(time.monotonic())
             found = _one(read, data, acts)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             peak *= 1 if sys.platform == "darwin" else 1024

@@ -61,6 +61,15 @@ def test_the_deep_candidate_is_proved_on_more_than_the_published_volume(tmp_path
     assert all(row["volume"] > 57.6 for row in rows)
 
 
+def test_the_checker(tmp_path: Path) -> None:
+    bench(tmp_path, "checker", "--system", "pendulum")
+    (row,) = read(tmp_path, "checker")["rows"]
+    assert row["status"] == "valid" and row["proof"]["verdict"] == "proved"
+    assert 0 < row["condition_leaves"] < row["leaves"]
+    assert row["leaves_per_second"] == pytest.approx(row["leaves"] / row["check_seconds"])
+    assert 0 < row["compressed_bytes"] < row["bytes"]
+
+
 def test_dimensions_and_growth(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the picture needs the extra 'report'")
     small = ("--system", "synthetic-3", "--most-neurons", "40", "--time-limit", "0.5")
