@@ -24,6 +24,8 @@ TOO_WIDE = 0.02
 """An enclosure wider than this share of the domain decides nothing any more."""
 INNER = Fraction(1, 16)
 """A trajectory has converged where q is at most this share of c_q."""
+LINGER = 16
+"""Steps for which it is followed in {V ≤ c1}, which by practical stability it never leaves."""
 
 Interval = tuple[float, float]
 
@@ -59,7 +61,11 @@ class Witness:
         self._scales = [float(w) for w in claim.domain.widths]
 
     def examine(self, start: Sequence[float], disturbance: Sequence[float] = ()) -> Finding:
-        """Follow the trajectory until it has converged, disagrees, or cannot be followed."""
+        """Follow the trajectory until it has converged, disagrees, or cannot be followed.
+
+        It has converged where it lies in the innermost set of the claim, as long as it was followed
+        there.
+        """
         claim = self.claim
         path = Trajectory(claim.field, start, disturbance, time=claim.time, scales=self._scales)
         now, steps = path.now(), 0
@@ -80,18 +86,25 @@ class Witness:
                 self._value_at(now),
             )
 
+        unsafe = self._met(now)
+        if unsafe is not None:
+            return says("disagreement", unsafe)
+        reached, last = None, MOST_STEPS
         while True:
-            reached = self._reached(now)
-            if reached is not None:
+            if reached is None:
+                reached = self._reached(now)
+                last = steps + (LINGER if self._quadratic is None else 0)
+            if reached is not None and steps >= last:
                 return says("converged", reached)
             stop = self._exhausted(now, steps)
             if stop is not None:
-                return says("undecided", stop)
+                return says("undecided", stop) if reached is None else says("converged", reached)
             before = path.time
             try:
                 now = path.step(1e9 if self.horizon is None else self.horizon - float(before))
             except EnclosureLostError as error:
-                return says("undecided", f"{error}; validated up to t = {now.time:.6g}")
+                lost = f"{error}; validated up to t = {now.time:.6g}"
+                return says("undecided", lost) if reached is None else says("converged", reached)
             steps += 1
             broken = self._broken(now, allowed, path.time - before)
             if broken is not None:
@@ -131,9 +144,12 @@ class Witness:
                 return f"x{i} lies in [{low!r}, {high!r}], outside the domain"
         value, q = self._value_at(now), self._quadratic_at(now)
         told = allowed.next(value, q, elapsed)
-        if told is not None:
-            return told
-        inside = claim.domain.contains(now.lower) and claim.domain.contains(now.upper)
+        return self._met(now) if told is None else told
+
+    def _met(self, now: Enclosure) -> str | None:
+        """In words, the unsafe set that the whole enclosure lies in."""
+        domain = self.claim.domain
+        inside = domain.contains(now.lower) and domain.contains(now.upper)
         for name, constraints in self._unsafe:
             if inside and all(a >= 0 for a, _ in _ranges(constraints, now)):
                 return f"the trajectory meets the unsafe set {name!r}"

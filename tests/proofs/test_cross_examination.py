@@ -145,6 +145,28 @@ def test_an_unsafe_set_on_the_way_is_found() -> None:
     assert not disagreements(claimed(lambda x: -x, unsafe=lambda x: x - "3/2"))
 
 
+def test_an_unsafe_set_that_starts_lie_in_is_found() -> None:
+    """Both sets are left before the first step ends; the second is where nothing is followed."""
+    fast = claimed(lambda x: -1000 * x, unsafe=lambda x: ex.absolute(x[0]) - Fraction(9, 10))
+    inner = claimed(lambda x: -1 * x, unsafe=lambda x: Fraction(1, 200) - x[0] ** 2)
+    for theorem in (fast, inner):
+        told = cross_examine(theorem, 40, jobs=1).of("disagreement")
+        assert told and all("meets the unsafe set" in t.reason for t in told)
+        assert any(t.steps == 0 for t in told)
+
+
+def test_a_small_set_that_is_left_again_is_found() -> None:
+    """From |x| < 1/20 a step leads to V > c1, from elsewhere to V < c1: not only entry counts."""
+
+    def leaps(x: Expression) -> Expression:
+        return ex.relu(Fraction(1, 2) - 10 * ex.absolute(x)) + x * Fraction(1, 100)
+
+    told = cross_examine(claimed(leaps, time="discrete"), 20, jobs=1).of("disagreement")
+    assert len(told) == 20 and any(t.steps > 1 for t in told)
+    quiet = claimed(lambda x: x * Fraction(1, 100), time="discrete")
+    assert len(cross_examine(quiet, 20, jobs=1).of("converged")) == 20
+
+
 def test_maps_are_examined_too() -> None:
     contraction = replace(LEVELS, mu=Fraction(1, 200))
     assert not disagreements(claimed(lambda x: x * "1/2", contraction, time="discrete"))
