@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.gate.certified import Certified, certified_by
 from cli.gate.claim import GateClaim
+from cli.gate.evidence import Checked
 from systems.errors import InputError
 
 HINT = "--update-baseline writes it"
@@ -17,19 +18,35 @@ HINT = "--update-baseline writes it"
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """A baseline that was read: its certificate, and what it certifies."""
+    """A baseline that was read: its certificate, what it states, and the checker's word on it.
+
+    Nothing of it is to be used or shown before the checker accepted it, in this very run: whoever
+    may write the file may write anything into it.
+    """
 
     path: Path
     document: Mapping[str, Any]
     certified: Certified
+    checked: Checked | None = None
+
+    def vouches_for(self, document: Mapping[str, Any]) -> bool:
+        """Whether it is this very certificate, and was accepted."""
+        from systems.json_data import canonical_json
+
+        valid = self.checked is not None and self.checked.valid
+        return valid and canonical_json(self.document) == canonical_json(document)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The certified region now, and that of the baseline."""
+    """The certified region now, and that of the baseline.
+
+    ``differs`` says in which functions the two closed loops differ; empty where in none.
+    """
 
     shrank: bool
     words: str
+    differs: str
 
     def as_json(self, baseline: Baseline) -> dict[str, object]:
         was = baseline.certified
@@ -39,6 +56,7 @@ class Comparison:
             "c2": float(was.c2),
             "shrank": self.shrank,
             "words": self.words,
+            "differs": self.differs or None,
         }
 
 
@@ -88,7 +106,22 @@ def compare(now: Certified, baseline: Baseline, tolerance: Fraction) -> Comparis
         f"volume >= {_number(now.volume)}, c2 = {_number(now.c2)}; "
         f"baseline: volume >= {_number(was.volume)}, c2 = {_number(was.c2)}"
     )
-    return Comparison(shrank, words)
+    return Comparison(shrank, words, _differences(now, was))
+
+
+def _differences(now: Certified, was: Certified) -> str:
+    """A larger region of another loop is no larger region of this one: it has to be told."""
+    functions = {
+        "other dynamics": (now.dynamics, was.dynamics),
+        "another controller": (now.control, was.control),
+        "another V": (now.value, was.value),
+    }
+    found = [name for name, (here, there) in functions.items() if here != there]
+    if not found:
+        return ""
+    *first, last = found
+    named = f"{', '.join(first)} and {last}" if first else last
+    return f"the baseline has {named}"
 
 
 def update_baseline(claim: GateClaim, certificate: Path) -> None:

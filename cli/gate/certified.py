@@ -18,6 +18,7 @@ class Certified:
     """The statement of a certificate. ``volume`` is the lower bound of that of its region.
 
     ``value`` is the digest of V's tape: with the same V on the same box, levels can be compared.
+    ``control`` and ``dynamics`` are those of the other programs of the closed loop.
     ``about`` is what else the regions of two certificates have to agree in to be compared, by name.
     ``statement_hash`` names the claim.
     """
@@ -29,6 +30,8 @@ class Certified:
     volume: Fraction | None
     unit: str
     value: str
+    control: str | None
+    dynamics: str
     about: Mapping[str, object]
     statement_hash: str
 
@@ -52,6 +55,8 @@ def certified_by(document: Mapping[str, Any]) -> Certified:
         None if volume is None else Fraction(float.fromhex(volume["at_least"])),
         "" if volume is None or volume["unit"] == "1" else str(volume["unit"]),
         statement.value.digest,
+        None if statement.control is None else statement.control.digest,
+        statement.dynamics.digest,
         _about(statement),
         str(document["sha256"]["statement"]),
     )

@@ -17,11 +17,11 @@ from cli.gate.baseline import Baseline, compare, read_baseline
 from cli.gate.box import outside
 from cli.gate.cache import certificate_path, remember, reusable
 from cli.gate.claim import GateClaim
-from cli.gate.evidence import Evidence, check, gaps
+from cli.gate.evidence import Checked, Evidence, check, gaps
 from cli.gate.finding import Finding, Status
 from cli.gate.subject import Subject, subject_of
 from cli.output import note
-from cli.transcript import row, seconds
+from cli.transcript import box_words, decimal, row, seconds
 from cli.wording import in_options
 from systems.errors import InputError
 
@@ -69,6 +69,10 @@ def _unexpected(error: Exception) -> str:
 def _decided(claim: GateClaim, shop: Workshop) -> Finding:
     subject = subject_of(claim)
     baseline = None if shop.updating else read_baseline(claim)
+    if baseline is not None:
+        baseline = _checked_baseline(baseline, subject, shop)
+        if baseline.checked is None or not baseline.checked.valid:
+            return _rejected(_of_baseline(baseline, claim), subject, shop)
     for evidence in reusable(subject, shop.cache, baseline):
         found = _judged(subject, evidence, baseline, shop)
         if found.status in (Status.PROVED, Status.REJECTED):
@@ -128,15 +132,13 @@ def _judged(
     if gap is not None:
         return Finding(claim, Status.REJECTED, f"the certificate is for another claim: {gap}")
     path = shop.certificates / f"{claim.slug}.json"
-    checked = check(evidence.document, certified, path, shop.jobs)
+    checked = _checked(evidence, baseline, path, shop)
     found = Finding(
         claim, Status.PROVED, "", evidence.origin, certified=certified, checked=checked,
         baseline=baseline, seconds={"check": checked.seconds},
     )  # fmt: skip
     if not checked.valid:
         return _rejected(found, subject, shop)
-    words = f"{checked.leaves:,} leaves rechecked in ball arithmetic ({_whence(evidence.origin)})"
-    shop.tell(row("checker", words, "valid", seconds(checked.seconds)))
     if evidence.origin == "proved":
         remember(subject, shop.cache, evidence)
     kept = None
@@ -144,6 +146,40 @@ def _judged(
         kept = _keep_candidate(subject, evidence, shop)
     found = replace(found, certificate=path, candidate=kept)
     return _measured(found, subject, evidence, shop)
+
+
+def _checked(evidence: Evidence, baseline: Baseline | None, path: Path, shop: Workshop) -> Checked:
+    """The checker's word on a certificate, which is kept in ``path`` if it is accepted."""
+    from proofs.certificate import save_certificate
+
+    if baseline is not None and baseline.checked and baseline.vouches_for(evidence.document):
+        save_certificate(evidence.document, path)  # accepted a moment ago, as the baseline
+        return baseline.checked
+    checked = check(evidence.document, evidence.certified, path, shop.jobs)
+    _tell_valid(checked, _whence(evidence.origin), shop)
+    return checked
+
+
+def _tell_valid(checked: Checked, whence: str, shop: Workshop) -> None:
+    if checked.valid:
+        words = f"{checked.leaves:,} leaves rechecked in ball arithmetic ({whence})"
+        shop.tell(row("checker", words, "valid", seconds(checked.seconds)))
+
+
+def _checked_baseline(baseline: Baseline, subject: Subject, shop: Workshop) -> Baseline:
+    """The baseline with the checker's word on it, whatever else is known of the claim."""
+    path = shop.certificates / f"{subject.claim.slug}.json"
+    checked = check(baseline.document, baseline.certified, path, shop.jobs, keep=False)
+    _tell_valid(checked, "the baseline", shop)
+    return replace(baseline, checked=checked)
+
+
+def _of_baseline(baseline: Baseline, claim: GateClaim) -> Finding:
+    checked = baseline.checked
+    return Finding(
+        claim, Status.PROVED, "", "baseline", certified=baseline.certified, checked=checked,
+        baseline=baseline, seconds={} if checked is None else {"check": checked.seconds},
+    )  # fmt: skip
 
 
 def _whence(origin: str) -> str:
@@ -191,14 +227,21 @@ def _measured(found: Finding, subject: Subject, evidence: Evidence, shop: Worksh
         comparison = compare(certified, found.baseline, claim.shrink_tolerance)
         found = replace(found, comparison=comparison)
         shop.tell(row("baseline", comparison.words))
+        if comparison.differs:
+            shop.tell(row("", comparison.differs))
         if comparison.shrank:
-            words = f"the certified region shrank: {comparison.words}"
+            words = "; ".join(filter(None, (comparison.words, comparison.differs)))
+            words = f"the certified region shrank: {words}"
             return replace(found, status=Status.SHRUNK, message=words)
-    return replace(found, message=_proved_words(found))
+    return replace(found, message=_proved_words(found, subject))
 
 
-def _proved_words(found: Finding) -> str:
+def _proved_words(found: Finding, subject: Subject) -> str:
+    """Lower bounds stay such when they are printed; of a smaller D, {V <= c2} is meant in it."""
     known = found.certified
     assert known is not None
-    volume = "" if known.volume is None else f", volume >= {float(known.volume):.6g} {known.unit}"
-    return f"{known.theorem} on {{V <= c2}}, c2 = {float(known.c2):.6g}{volume.rstrip()}"
+    volume = "" if known.volume is None else f", volume >= {decimal(known.volume)} {known.unit}"
+    inside = (
+        "" if known.domain == subject.plant.system.domain else f"x in {box_words(known.domain)}: "
+    )
+    return f"{known.theorem} on {{{inside}V <= c2}}, c2 = {decimal(known.c2)}{volume.rstrip()}"

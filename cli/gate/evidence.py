@@ -56,12 +56,18 @@ def gaps(
 
 
 def check(
-    document: Mapping[str, Any], certified: Certified, path: Path, jobs: int | None
+    document: Mapping[str, Any],
+    certified: Certified,
+    path: Path,
+    jobs: int | None,
+    *,
+    keep: bool = True,
 ) -> Checked:
     """Write the certificate to ``path`` if, and only if, the independent checker accepts it.
 
     The checker reads the file that is kept, under another name until it is accepted; one that is
-    rejected stays beside it as ``….rejected.json``. Raises InputError where it cannot be written.
+    rejected stays beside it as ``….rejected.json``. With ``keep`` False, only the answer is wanted:
+    one that is accepted is not kept. Raises InputError where it cannot be written.
     """
     from proofs.certificate import save_certificate
     from proofs.checker import check_file
@@ -76,7 +82,8 @@ def check(
         valid, message = outcome.status == "valid", str(outcome.message)
         if valid and outcome.claim_hash != certified.statement_hash:
             valid, message = False, "the checker read another statement than the one proved"
-        waits.replace(path if valid else rejected)
+        if keep or not valid:
+            waits.replace(path if valid else rejected)
     finally:
         waits.unlink(missing_ok=True)
     if valid:

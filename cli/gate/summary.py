@@ -56,7 +56,8 @@ def _evidence(finding: Finding) -> str:
 def _section(finding: Finding) -> list[str]:
     lines = [text(finding.message)]
     if finding.comparison is not None and finding.status is not Status.SHRUNK:
-        lines += ["", text(finding.comparison.words)]
+        told = (finding.comparison.words, finding.comparison.differs)
+        lines += ["", text("; ".join(filter(None, told)))]
     points = finding.counterexamples
     if points and finding.status is not Status.PROVED:
         shown = details(finding).splitlines()[2:][-MOST_POINTS:]

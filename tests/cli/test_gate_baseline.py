@@ -209,6 +209,79 @@ def test_a_forged_baseline_is_rejected(gate: GateFiles, kept: Path) -> None:
     assert found["certificate"] is None and found["region"] is None
 
 
+HIGHER = "2987/1000"
+"""V = 2.41 on the boundary of the domain."""
+
+
+def raised(document: Any) -> None:
+    """A lie about {V <= c2}: its evidence is for a lower level."""
+    document["statement"]["constants"]["c2"] = HIGHER
+
+
+def fuller(document: Any) -> None:
+    document["volume"].update(at_least=(1.99).hex())
+
+
+@pytest.mark.parametrize("lie", [raised, fuller])
+@pytest.mark.parametrize("c2", ["2", "2.2", "3"])
+def test_a_forged_baseline_is_rejected_whatever_is_in_the_cache(
+    gate: GateFiles, kept: Path, lie: Callable[[Any], None], c2: str
+) -> None:
+    """Once the verdict was that of the cache, and the figures of a forgery were printed."""
+    gate.write(f"{region(c2)}\nshrink_tolerance = 0.9")
+    before = gate.one()["status"]  # the claim's certificate is in the cache now, if it is true
+    assert before == ("refuted" if c2 == "3" else "proved")
+    forge(kept, lie)
+    assert proofs.checker.check_file(kept).status == "invalid"
+    ended = gate.run("--json")
+    (found,) = ended.data["claims"]
+    assert ended.code == 1 and found["status"] == "rejected" and found["origin"] == "baseline"
+    assert "it is the baseline" in found["message"]
+    assert found["baseline"] is None and found["certificate"] is None
+    names = [p.name for p in (gate.out / "certificates").iterdir()]
+    assert names == ["c1.rejected.json"]
+    for report in ("summary.md", "junit.xml", "results.sarif"):
+        written = (gate.out / report).read_text()
+        assert "1.99" not in written and "2.987" not in written
+
+
+def test_a_baseline_that_is_the_certificate_is_checked_once(
+    gate: GateFiles, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    honest = proofs.checker.check_file
+    monkeypatch.setattr(
+        proofs.checker, "check_file", lambda *given: (calls.append(given), honest(*given))[1]
+    )
+    for expected in (1, 1):
+        calls.clear()
+        assert gate.one()["status"] == "proved" and len(calls) == expected
+        assert (gate.out / "certificates" / "c1.json").read_bytes() == kept.read_bytes()
+    gate.write(region("2.2"))
+    calls.clear()
+    assert gate.one()["status"] == "proved" and len(calls) == 2
+
+
+def test_a_baseline_of_other_functions_is_told_beside_the_comparison(
+    gate: GateFiles, kept: Path
+) -> None:
+    assert gate.one()["baseline"]["differs"] is None
+    toml = gate.folder / "motor.toml"
+    toml.write_text(TOML.replace('x_dot = "x + u"', 'x_dot = "1.01*x + u"'))
+    found = gate.one()
+    assert found["status"] == "proved"
+    assert found["baseline"]["differs"] == "the baseline has other dynamics"
+    lines = gate.run().out.splitlines()
+    (at,) = (i for i, line in enumerate(lines) if line.startswith("baseline "))
+    assert lines[at + 1].strip() == "the baseline has other dynamics"
+    assert "the baseline has other dynamics" in (gate.out / "summary.md").read_text()
+    text = (gate.folder / "stability.toml").read_text()
+    gate.write_text(text.replace('candidate = "motor.json"', 'learner = "lqr"'))
+    found = gate.one()
+    told = "the baseline has other dynamics, another controller and another V"
+    assert found["baseline"]["differs"] == told
+
+
 def test_nothing_is_updated_by_a_claim_that_is_not_proved(gate: GateFiles, kept: Path) -> None:
     before = kept.read_bytes()
     gate.write(region("3"))
