@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +13,12 @@ import pytest
 
 import proofs.checker
 from cli.gate import decide
+from cli.gate.certified import certified_by
+from cli.gate.file import read_gate
+from cli.gate.finding import Finding, Status
+from cli.gate.subject import subject_of
 from proofs.certificate import load_certificate
+from systems.box import Box
 from tests.cli.conftest import TOML
 from tests.cli.gates import GateFiles, forge
 
@@ -374,3 +380,17 @@ def test_a_changed_system_is_proved_anew(gate: GateFiles) -> None:
     toml.write_text(TOML.replace('x_dot = "x + u"', 'x_dot = "5*x + u"'))
     found = gate.one()
     assert found["status"] in ("refuted", "unknown") and found["certificate"] is None
+
+
+def test_a_region_is_told_with_its_box_and_rounded_to_the_safe_side(gate: GateFiles) -> None:
+    gate.write("region = { c2 = 2 }")
+    assert gate.run().code == 0
+    (claim,) = read_gate(gate.folder / "stability.toml").claims
+    known = certified_by(load_certificate(gate.cached))
+    subject = subject_of(claim)
+    assert decide._proved_words(
+        Finding(claim, Status.PROVED, "", certified=known), subject
+    ).startswith("asymptotic stability on {V <= c2}, c2 = 2, volume >= ")
+    part = replace(known, domain=Box.of([("-1/2", "1/2")]), volume=Fraction(2, 3))
+    words = decide._proved_words(Finding(claim, Status.PROVED, "", certified=part), subject)
+    assert "{x in [-0.5, 0.5]: V <= c2}" in words and "volume >= 0.666666 " in words
