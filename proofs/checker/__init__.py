@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
 
-from .document import MAX_BYTES, Unreadable, read
+from .document import MAX_BYTES, Invalid, Unreadable, read
 from .parallel import check_all
 from .replay import Replay
-from .statement import Invalid
 from .words import describe
 
 __all__ = ["Outcome", "check_bytes", "check_file"]

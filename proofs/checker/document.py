@@ -1,6 +1,7 @@
 """Reading a certificate that nobody vouches for: bounded memory, one spelling, all hashes right.
 
-Everything here raises :class:`Unreadable` with one line that says what is wrong and where.
+Everything here raises :class:`Unreadable` with one line that says what is wrong and where; a wrong
+hash makes a certificate :class:`Invalid`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Unreadable(ValueError):  # noqa: N818 - it names a verdict
     """Not a certificate of this format; nothing is said about what it claims."""
 
 
+class Invalid(Exception):  # noqa: N818 - it names a verdict
+    """A certificate that does not prove what it states."""
+
+
 def read(data: bytes) -> dict[str, Any]:
     """The document in the bytes of a file, its form and hashes checked."""
     if len(data) > MAX_BYTES:
@@ -36,8 +41,10 @@ def read(data: bytes) -> dict[str, Any]:
             data.decode("ascii"),
             object_pairs_hook=_no_duplicates,
             parse_constant=_no_constant,
+            parse_float=_finite,
             parse_int=_short_integer,
         )
+        is_canonical = canonical(document) + "\n" == data.decode("ascii")
     except UnicodeDecodeError as error:
         raise Unreadable(f"byte {error.start} is not ASCII: not a certificate") from None
     except json.JSONDecodeError as error:
@@ -50,15 +57,15 @@ def read(data: bytes) -> dict[str, Any]:
     if type(version) is not int or version != VERSION:
         raise Unreadable(f"format version {str(version)[:20]}; this checker reads {VERSION}")
     fields(document, "the file", "format", "version", "sha256", *PARTS)
-    if canonical(document) + "\n" != data.decode("ascii"):
+    if not is_canonical:
         raise Unreadable("not in canonical form: it was edited or written by something else")
     hashes = fields(document["sha256"], "sha256", "document", *PARTS)
-    for part, wanted in hashes.items():
+    for part in (*PARTS, "document"):
         body: Any = document.get(part)
         if part == "document":
             body = {k: v for k, v in document.items() if k != "sha256"}
-        if digest(body) != wanted:
-            raise Unreadable(f"sha256.{part}: the content has another hash; it was changed")
+        if digest(body) != hashes[part]:
+            raise Invalid(f"sha256.{part}: the content has another hash; it was changed")
     return document
 
 
@@ -71,6 +78,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise Unreadable(f"{name} is no number of a certificate")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        _no_constant(digits[:20])
+    return value
 
 
 def _short_integer(digits: str) -> int:

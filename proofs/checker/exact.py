@@ -14,12 +14,16 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from flint import arb, fmpq
 
 from .graph import Graph, Node
+from .series import Undefined
 
 Form = dict[tuple[int, ...], fmpq]
 """Sorted atoms of a product → coefficient, never 0. The empty form is 0."""
 
 LARGEST = 64
 """Products with more terms than this become an atom of their two factors."""
+
+LONGEST = 50_000
+"""Bits of a coefficient."""
 
 ODD, EVEN = {"sin", "tan", "tanh"}, {"cos"}
 AT_ZERO: dict[str, int | fmpq] = {
@@ -44,7 +48,11 @@ class Exact:
         for i in self.graph.needed([root]):
             if i not in self.forms:
                 node = self.graph.nodes[i]
-                self.forms[i] = self._node(node, [self.forms[a] for a in node.args])
+                found = self._node(node, [self.forms[a] for a in node.args])
+                if any(max(c.p.bit_length(), c.q.bit_length()) > LONGEST
+                       for form in found for c in form.values()):  # fmt: skip
+                    raise Undefined("its exact numbers become too long")
+                self.forms[i] = found
         return self.forms[root]
 
     def atom(self, *key: Hashable) -> Form:

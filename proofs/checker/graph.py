@@ -20,7 +20,7 @@ UNARY = {
 }  # fmt: skip
 BINARY = {"add", "sub", "mul", "div", "min", "max"}
 OTHERS = {"variable", "constant", "pi", "affine", "power", "stack", "slice"}
-MAX_SIZE, MAX_NODES, MAX_EXPONENT = 100_000, 100_000, 1000
+MAX_SIZE, MAX_NODES, MAX_ENTRIES, MAX_EXPONENT = 20_000, 100_000, 1_000_000, 1000
 
 Numbers = tuple[fmpq, ...]
 
@@ -107,15 +107,15 @@ def read_program(data: Any, where: str) -> Program:
     ]
     offsets = {sum(inputs[:i]): i for i in range(len(inputs))}
     out: list[tuple[str, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
-    place = f"{where}.instructions"
+    place, entries = f"{where}.instructions", 0
     for i, item in enumerate(items(table["instructions"], place, most=MAX_NODES)):
         here = f"{place}[{i}]"
-        entry = fields(item, here, "op", "size", "args", "constants", "integers")
-        size = integer(entry["size"], here, MAX_SIZE, 1)
-        args = tuple(integer(a, here, i) for a in items(entry["args"], here))
-        refs = tuple(integer(c, here, len(constants)) for c in items(entry["constants"], here))
-        numbers = tuple(integer(k, here, 10**9) for k in items(entry["integers"], here))
-        if entry["op"] == "variable":
+        row = fields(item, here, "op", "size", "args", "constants", "integers")
+        size = integer(row["size"], here, MAX_SIZE, 1)
+        args = tuple(integer(a, here, i) for a in items(row["args"], here))
+        refs = tuple(integer(c, here, len(constants)) for c in items(row["constants"], here))
+        numbers = tuple(integer(k, here, 10**9) for k in items(row["integers"], here))
+        if row["op"] == "variable":
             if len(numbers) != 1 or numbers[0] not in offsets or args or refs:
                 raise Unreadable(f"{here}: no input begins there")
             numbers = (offsets[numbers[0]],)
@@ -123,10 +123,13 @@ def read_program(data: Any, where: str) -> Program:
         else:
             sizes = [out[a][1] for a in args]
             shapes = [constants[c][0] for c in refs]
-            fits = _fits(entry["op"], size, sizes, shapes, numbers)
+            fits = _fits(row["op"], size, sizes, shapes, numbers)
+        entries += size
+        if entries > MAX_ENTRIES:
+            raise Unreadable(f"{here}: the registers have more than {MAX_ENTRIES:,} entries")
         if not fits:
             raise Unreadable(f"{here}: operands, constants and size do not fit the operation")
-        out.append((entry["op"], size, args, refs, numbers))
+        out.append((row["op"], size, args, refs, numbers))
     return Program(tuple(inputs), tuple(out), tuple(constants))
 
 

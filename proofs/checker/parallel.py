@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,12 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
-from .document import read
+from .document import Invalid, Unreadable, read
 from .replay import Replay
-from .statement import Invalid
 
-FEW = 400
-"""Below so many leaves another process is not worth its start."""
+FEW = 200
+"""For fewer leaves a process is not worth its start."""
 EVERY = 64
 
 
@@ -30,7 +30,7 @@ def check_all(
     """Check every leaf. Raises Invalid, or Unreadable for a malformed tree."""
     total = replay.leaves
     report = on_progress or (lambda done, total: None)
-    shares = max(1, jobs or os.cpu_count() or 1) if total >= FEW else 1
+    shares = max(1, min(jobs or os.cpu_count() or 1, total // FEW))
     if shares == 1:
         done = 0
 
@@ -61,19 +61,24 @@ def _in_processes(data: bytes, shares: int, total: int, report: Callable[[int, i
         for k, worker in enumerate(workers):
             threading.Thread(target=_feed, args=(worker, data), daemon=True).start()
             threading.Thread(target=_listen, args=(worker, k, told), daemon=True).start()
-        done, ended = [0] * shares, 0
-        while ended < shares:
+        done, ended = [0] * shares, [False] * shares
+        first, failure = total + 1, Exception("")
+        # After a failure the others go on up to it: what is told is the first leaf that fails.
+        while not all(e or d >= first for e, d in zip(ended, done, strict=True)):
             k, line = told.get()
             if line is None:
-                ended += 1
+                ended[k] = True
                 if workers[k].wait() != 0:
                     raise Invalid("a process of the checker died; nothing is decided")
                 continue
             message = json.loads(line)
-            if "invalid" in message:
-                raise Invalid(message["invalid"])
             done[k] = message["done"]
+            if "failure" in message and done[k] < first:
+                kind = Unreadable if message["unreadable"] else Invalid
+                first, failure = done[k], kind(message["failure"])
             report(min(sum(done) // shares, total), total)
+        if first <= total:
+            raise failure
         if min(done) != total:
             raise Invalid("a process of the checker left leaves out; nothing is decided")
     finally:
@@ -109,10 +114,11 @@ def work(share: str) -> int:
         if seen % EVERY == 0:
             print(json.dumps({"done": seen}), flush=True)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    told: dict[str, object] = {}
     try:
         Replay(read(sys.stdin.buffer.read())).check_leaves(k, n, count)
-    except (Invalid, ValueError) as error:
-        print(json.dumps({"invalid": str(error)}), flush=True)
-        return 0
-    print(json.dumps({"done": seen}), flush=True)
+    except (Invalid, Unreadable) as error:
+        told = {"failure": str(error), "unreadable": isinstance(error, Unreadable)}
+    print(json.dumps({"done": seen, **told}), flush=True)
     return 0

@@ -10,11 +10,11 @@ from typing import Any
 
 from flint import arb, ctx, fmpq
 
-from .document import Unreadable, fields, real
+from .document import Invalid, Unreadable, fields, real
 from .exact import Exact
 from .models import Box, Matrices, Model, Register, ball, plus, scaled, total
 from .series import Ball, Undefined
-from .statement import PRACTICAL, Condition, Constraint, Invalid, Statement, need
+from .statement import PRACTICAL, Condition, Constraint, Statement, need
 from .trees import Leaf, Region, Tree, read_tree
 
 PRECISION, FINE = 64, 160

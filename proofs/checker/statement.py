@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from flint import fmpq, fmpq_mat
 
-from .document import Unreadable, box, digest, fields, items, rational, real, text
+from .document import Invalid, Unreadable, box, digest, fields, items, rational, real, text
 from .graph import Graph, Program, read_program, tape
 from .trees import Region
 
@@ -21,10 +21,6 @@ ASYMPTOTIC, EXPONENTIAL = "asymptotic stability", "exponential stability"
 PRACTICAL = "practical stability"
 CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
 VAST = Fraction(2**400)
-
-
-class Invalid(Exception):  # noqa: N818 - it names a verdict
-    """The certificate does not prove what it states."""
 
 
 @dataclass(frozen=True)

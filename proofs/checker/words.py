@@ -42,7 +42,7 @@ def describe(s: Statement) -> list[str]:
         rows += [row for i in nodes for row in formulas.rows(i, ["  s"])]
     values = [(name, getattr(s, name)) for name in CONSTANTS]
     rows.append(("constants", ", ".join(f"{k} = {_short(v)}" for k, v in values if v is not None)))
-    rows.append(("concluded", f"for every start x in D with V(x) <= c2 = {_short(s.c2)},"))
+    rows.append(("claimed", f"for every start x in D with V(x) <= c2 = {_short(s.c2)},"))
     rows += [("", line) for line in _conclusion(s)]
     return [f"{head:<12} {line}" for head, line in rows]
 
