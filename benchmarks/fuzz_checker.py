@@ -28,7 +28,7 @@ LOADED = 10
 """Every so manieth input is given to the prover's reader, too."""
 SLICE = 2_500
 """Inputs a process."""
-SECONDS, BYTES = 30.0, 2**30
+SECONDS, BYTES = 60.0, 2**30
 """What reading one input may take."""
 SUBJECTS = ("LQR, one state", "practical stability, continuous", "asymptotic stability, discrete")
 STATUSES: Mapping[Reader, tuple[str, ...]] = {

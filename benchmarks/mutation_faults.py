@@ -29,6 +29,7 @@ from certify.stability import StabilityProblem
 from certify.verdict import Refuted
 from proofs.certificate import conditions_of, problem_of
 from proofs.certificate_reader import statement_from
+from proofs.statement import box_data
 from proofs.statement_reader import Statement
 from proofs.tree_code import decode_tree
 from systems.box import Box
@@ -53,13 +54,16 @@ class LeafOf:
 
 
 class Examination:
-    """A well-formed document, rebuilt. Raises InputError where the prover's side refuses it."""
+    """A well-formed proof, rebuilt. Raises InputError where the prover's side refuses it.
+
+    Annotations play no part: nothing follows from them, whatever they say.
+    """
 
     def __init__(self, document: Document) -> None:
-        self.document = document
         self.statement: Statement = statement_from(document)
-        self.problem: StabilityProblem = problem_of(document)
-        self.conditions = conditions_of(document)
+        self.document = {**document, "annotations": _no_annotations(self.statement)}
+        self.problem: StabilityProblem = problem_of(self.document)
+        self.conditions = conditions_of(self.document)
 
     @cached_property
     def volume(self) -> tuple[Condition, SplitTree] | None:
@@ -121,6 +125,16 @@ class Examination:
         found = void_leaf(condition, counted)
         if found:
             yield f"the evidence is void: {found}"
+
+
+def _no_annotations(statement: Statement) -> Document:
+    return {
+        "description": "",
+        "parameters": {},
+        "input_limits": None,
+        "equilibrium_input": ["0/1"] * len(statement.inputs),
+        "domain": box_data(statement.domain),
+    }
 
 
 def leaves_of(condition: Condition, tree: SplitTree) -> list[LeafOf]:
