@@ -133,7 +133,10 @@ def note_ignored(options: Mapping[str, Any]) -> None:
 
 
 def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
-    """The learner that the options describe. Raises InputError."""
+    """The learner that the options describe. Raises InputError, also where it fits no such system.
+
+    What is wrong is said here, before a folder is taken or a former run's files are overwritten.
+    """
     if options["initial_gain"] and options["initial_policy"]:
         raise InputError("give --initial-gain or --initial-policy, not both")
     if options["learner"] == "lqr":
@@ -143,7 +146,7 @@ def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
     from learners.elm_pi import ElmPolicyIteration
 
     gain, policy = options["initial_gain"], options["initial_policy"]
-    return ElmPolicyIteration(
+    learner = ElmPolicyIteration(
         neurons=options["neurons"],
         seed=options["seed"],
         activation=options["activation"],
@@ -151,6 +154,8 @@ def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
         initial_gain=None if gain is None else _gain(gain),
         initial_policy=None if policy is None else _policy(policy, plant.system),
     )
+    learner.check_for(plant.system)
+    return learner
 
 
 @dataclass(frozen=True)

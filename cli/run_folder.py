@@ -7,9 +7,10 @@ be stopped at any moment: the same command with the same folder goes on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,14 @@ _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")
 
 @dataclass
 class RunFolder:
-    """One folder, held by one command with its settings. ``data`` is what run.json says."""
+    """One folder, held by one command with its settings. ``data`` is what run.json says.
+
+    ``made`` is whether this command made the folder itself.
+    """
 
     path: Path
     data: dict[str, Any] = field(default_factory=dict)
+    made: bool = False
 
     @staticmethod
     def open(
@@ -66,9 +71,11 @@ class RunFolder:
         if not str(path):
             raise InputError("--out: the name of the folder is empty; name a folder")
         folder = Path(path)
+        made = not folder.exists()
         present = _prepared(folder)
         hold(folder)
         held = RunFolder._opened(folder, present, command, settings, force)
+        held.made = made
         if system is not None and not (folder / SYSTEM).exists():
             held.write(SYSTEM, lambda target: write_atomically(target, system))
         return held
@@ -137,6 +144,23 @@ class RunFolder:
         self.data = {**lost, "status": "started"}
         self.save()
         return "; ".join(wrong.values())
+
+    @contextlib.contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Bad input that comes to light before anything is made gives the folder back."""
+        try:
+            yield
+        except InputError:
+            if self.data["status"] == "started" and set(self.data["files"]) <= {SYSTEM}:
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / SYSTEM).unlink(missing_ok=True)
+            (self.path / RUN).unlink(missing_ok=True)
+            if self.made:
+                self.path.rmdir()
 
     def announce(self, *names: str) -> None:
         """Files with these names are about to be written. Raises InputError for a stranger's."""

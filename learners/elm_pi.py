@@ -121,14 +121,19 @@ class ElmPolicyIteration:
         policy that is unstable, or points that do not fit. Disturbances are taken at the centre of
         their ranges.
         """
-        if system.time == "discrete":
-            raise InputError(
-                f"{system.name}: ELM-PI learns in continuous time only; for a discrete system use "
-                "LQR (--learner lqr)"
-            )
+        _refuse_discrete(system)
         system = system.nominal()
         with single_threaded_blas():
             return self._fit(system, extra_points, extra_weights, progress)
+
+    def check_for(self, system: ControlAffineSystem) -> None:
+        """Raises InputError where :meth:`fit` could not begin: a wrong system, a bad first policy.
+
+        Takes milliseconds, since nothing is trained.
+        """
+        _refuse_discrete(system)
+        with single_threaded_blas():
+            first_policy(Plant(system.nominal()), self.initial_gain, self.initial_policy)
 
     def _fit(
         self,
@@ -203,6 +208,14 @@ class ElmPolicyIteration:
         if self.initial_gain is not None:
             settings["initial"] = np.asarray(self.initial_gain, dtype=np.float64).tolist()
         return {"learner": "elm-pi", "seed": self.seed, "settings": settings}
+
+
+def _refuse_discrete(system: ControlAffineSystem) -> None:
+    if system.time == "discrete":
+        raise InputError(
+            f"{system.name}: ELM-PI learns in continuous time only; for a discrete system use "
+            "LQR (--learner lqr)"
+        )
 
 
 def _network_candidate(trained: Trained, provenance: dict[str, object]) -> Candidate:

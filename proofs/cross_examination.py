@@ -6,9 +6,11 @@ are others than those of the prover and of the checker.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -108,8 +110,29 @@ def _examined(
 
     text = json.dumps(claim.to_json())
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _prepare, (text, horizon)) as pool:
+    with _interrupts_held_back():
+        pool = context.Pool(workers, _prepare, (text, horizon))
+    with pool:
         yield from pool.imap(_work, cases)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes that are started here never see Ctrl-C; here it comes afterwards.
+
+    A worker is deaf to it from its first instruction, long before :func:`_prepare` is reached.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 _witness: list[Witness] = []
@@ -117,8 +140,6 @@ _witness: list[Witness] = []
 
 
 def _prepare(text: str, horizon: float | None) -> None:
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends the workers
     _witness[:] = [Witness(Examined.from_json(json.loads(text)), horizon)]
 

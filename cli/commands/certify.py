@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -49,7 +50,8 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
             note(f"{wrong}; the proof is repeated")
     try:
         warm_up()
-        with ProgressBars() as bars:
+        held = nullcontext() if folder is None else folder.unless_refused()
+        with held, ProgressBars() as bars:
             result = prove_stability(
                 plant.system,
                 proposal,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +38,12 @@ TOLD = 3
 @click.option(
     "--horizon",
     type=Seconds("horizon", 1e6),
-    help="Simulate so long at most (in discrete time: so many steps).",
+    help="Simulate so long at most (in discrete time: so many steps); with --against-simulation.",
 )
-@click.option("--system", metavar="SYSTEM", help="It must speak of this system.")
-@click.option("--candidate", type=click.Path(), help="It must speak of this candidate.")
+@click.option("--system", metavar="SYSTEM", help="It must speak of this system; with --candidate.")
+@click.option(
+    "--candidate", type=click.Path(), help="It must speak of this candidate; with --system."
+)
 @click.option("--claim-hash", metavar="SHA256", help="Its statement must have this hash.")
 @common
 def command(certificate: str, as_json: bool, **options: Any) -> int:
@@ -56,6 +60,7 @@ def command(certificate: str, as_json: bool, **options: Any) -> int:
     wanted = _claim_hash(options["claim_hash"])
     if (options["system"] is None) != (options["candidate"] is None):
         raise InputError("--system and --candidate belong together: give both")
+    _refuse_idle(options)
     data = _read(path)
     with ProgressBars() as bars:
         outcome = _checked(data, options["jobs"], bars)
@@ -78,6 +83,18 @@ def command(certificate: str, as_json: bool, **options: Any) -> int:
     return PROVED if good else REFUTED
 
 
+def _refuse_idle(options: Any) -> None:
+    """Raises InputError for options of a simulation where none was asked for."""
+    from click.core import ParameterSource
+
+    from systems.errors import InputError
+
+    given = click.get_current_context().get_parameter_source
+    for name in ("horizon", "seed"):
+        if options["count"] is None and given(name) is ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name} is for a simulation: give --against-simulation N too")
+
+
 def _claim_hash(text: str | None) -> str | None:
     from systems.errors import InputError
 
@@ -91,10 +108,17 @@ def _read(path: Path) -> bytes:
     from systems.errors import InputError
 
     try:
-        with path.open("rb") as file:
+        # A pipe without a writer would be waited for, even to be opened.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InputError(f"{path} cannot be read: it is no ordinary file")
             return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read: {reason}") from None
 
 
 def _checked(data: bytes, jobs: int | None, bars: Any) -> Outcome:
@@ -151,23 +175,29 @@ def _tell(
         say(line)
     if outcome.claim_hash is not None:
         say(row("claim", f"sha256 {outcome.claim_hash}"))
+    if found is not None:
+        _tell_simulation(found, elapsed)
     if outcome.status == "valid":
         leaves = f"{outcome.leaves:,} leaves rechecked in ball arithmetic"
         say(f"valid: {leaves}, {seconds(outcome.seconds)}")
-    else:
-        say(f"invalid: {outcome.message}")
-    if found is not None:
-        parts = [f"{len(found.of(k))} {k}" for k in ("converged", "undecided")]
-        count, wrong = len(found.findings), len(found.of("disagreement"))
-        told = f"{count} starts: {', '.join(parts)}, {wrong} in DISAGREEMENT"
-        say(row("simulated", told if wrong else told.replace("DISAGREEMENT", "disagreement")))
-        say(row("", f"validated bounds, {seconds(elapsed)}"))
-        for remark in found.remarks:
-            say(row("", remark))
-        for reason in sorted({t.reason for t in found.of("undecided")})[:TOLD]:
-            say(row("undecided", reason))
     for gap in gaps:
         say(f"not what was asked for: {gap}")
+    if found is not None and found.of("disagreement"):
+        say("contradicted: a rigorous simulation breaks the claim; do not rely on it")
+    if outcome.status != "valid":
+        say(f"invalid: {outcome.message}")
+
+
+def _tell_simulation(found: CrossExamination, elapsed: float) -> None:
+    parts = [f"{len(found.of(k))} {k}" for k in ("converged", "undecided")]
+    count, wrong = len(found.findings), len(found.of("disagreement"))
+    told = f"{count} starts: {', '.join(parts)}, {wrong} in DISAGREEMENT"
+    say(row("simulated", told if wrong else told.replace("DISAGREEMENT", "disagreement")))
+    say(row("", f"validated bounds, {seconds(elapsed)}"))
+    for remark in found.remarks:
+        say(row("", remark))
+    for reason in sorted({t.reason for t in found.of("undecided")})[:TOLD]:
+        say(row("undecided", reason))
 
 
 def _record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -71,7 +72,8 @@ def command(system: str, as_json: bool, **options: Any) -> int:
             note(f"{wrong}; the run is repeated from what is left")
     loop = Loop(plant, learner, asked, rounds, options["time_limit"], options["seed"], folder)
     try:
-        return loop.run(as_json)
+        with nullcontext() if folder is None else folder.unless_refused():
+            return loop.run(as_json)
     except KeyboardInterrupt:
         raise StoppedByUserError(f"interrupted{_kept(folder)}") from None
 

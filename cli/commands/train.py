@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -53,7 +54,8 @@ def command(system: str, as_json: bool, **options: Any) -> int:
                 return 0
             note(f"{wrong}; it is trained again")
     started = time.perf_counter()
-    with ProgressBars() as bars:
+    held = nullcontext() if folder is None else folder.unless_refused()
+    with held, ProgressBars() as bars:
         candidate = learner.fit(plant.system, progress=bars.training)
     elapsed = time.perf_counter() - started
     line = training_row(candidate, elapsed)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,76 @@ def test_wrong_usage_is_refused(refused: Callable[..., str], folder: Path, tmp_p
     assert "cannot be read" in refused("check", tmp_path)
     assert "--against-simulation" in refused("check", folder, "--against-simulation", "0")
     assert "--horizon" in refused("check", folder, "--horizon", "-1")
+    for option in ("--horizon", "--seed"):
+        told = refused("check", folder, option, "7")
+        assert option in told and "--against-simulation" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_without_a_writer_is_refused_at_once(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "certificate.json")
+    assert "no ordinary file" in refused("check", tmp_path)
+    assert "no ordinary file" in refused("check", os.devnull)
+
+
+def test_the_verdict_is_the_last_word(stableproof: Run, forged: Callable[..., Path]) -> None:
+    path = forged(c2="1/1")
+    lines = stableproof("check", path, "--against-simulation", 2, "--jobs", 1).out.splitlines()
+    assert lines[-1].startswith("invalid: ")
+    assert any(line.startswith("simulated") for line in lines[:-1])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back")
+def test_workers_of_a_simulation_never_see_ctrl_c(folder: Path) -> None:
+    """Ctrl-C reaches every process of a terminal, at any moment: also while a worker starts."""
+    program = (
+        "import sys\n"
+        "import proofs.cross_examination as examination\n"
+        "from cli.main import run\n"
+        "inner = examination._examined\n"
+        "def told(*arguments):\n"
+        "    print('starting', flush=True)\n"
+        "    for finding in inner(*arguments):\n"
+        "        print('at work', flush=True)\n"
+        "        yield finding\n"
+        "examination._examined = told\n"
+        "if __name__ == '__main__':\n"
+        "    sys.exit(run(sys.argv[1:]))\n"
+    )
+    script = folder / "interrupted.py"
+    script.write_text(program)
+    arguments = ("check", folder, "--against-simulation", 400, "--jobs", 2)
+    root = str(Path(__file__).resolve().parents[2])
+    for ready in (False, True):
+        running = subprocess.Popen(
+            [sys.executable, str(script), *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": root},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _await_workers(running, ready)
+            os.killpg(running.pid, signal.SIGINT)
+            _, told = running.communicate()
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait()
+        assert (running.returncode, told) == (130, "interrupted\n")
+
+
+def _await_workers(running: subprocess.Popen[str], ready: bool) -> None:
+    """Until the workers are at work, or else just being started, which takes them longer."""
+    assert running.stdout is not None
+    assert running.stdout.readline() == "starting\n"
+    if ready:
+        assert running.stdout.readline() == "at work\n"
+    else:
+        time.sleep(0.15)
 
 
 def test_the_checker_runs_without_numpy(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from certify.candidate_file import save_candidate
 from learners.lqr import lqr_candidate
 from systems import zoo
+from systems.errors import InputError
 from tests.cli.conftest import Run
 
 CART = Path(__file__).resolve().parents[2] / "examples" / "sampled_cart.toml"
@@ -104,3 +106,35 @@ def test_disturbances_that_make_no_sense(
     ended = stableproof("simulate", name, saved(tmp_path, name), "--disturbance", given)
     assert ended.code == 2 and message in ended.err
     assert len(ended.err.strip().splitlines()) == 1
+
+
+def test_a_learner_that_does_not_fit_takes_no_folder(stableproof: Run, tmp_path: Path) -> None:
+    """Following the advice, with the same folder, must work; and no former run is lost to it."""
+    out = tmp_path / "out"
+    for command in ("train", "run"):
+        assert stableproof(command, CART, "--out", out).code == 2
+        assert not out.exists()
+    good = ("train", CART, "--learner", "lqr", "--out", out)
+    assert stableproof(*good).code == 0
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    assert stableproof("run", CART, "--out", out, "--force").code == 2
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_bad_input_found_in_training_gives_the_folder_back(
+    stableproof: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def refusing(*_: object, **__: object) -> NoReturn:
+        raise InputError("this cannot be learned")
+
+    there = tmp_path / "there"
+    there.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.inputs._Baseline.fit", refusing)
+        for out in (tmp_path / "new", there):
+            ended = stableproof(command, CART, "--learner", "lqr", "--out", out)
+            assert (ended.code, ended.err) == (2, "error: this cannot be learned\n")
+    assert not (tmp_path / "new").exists() and list(there.iterdir()) == []
+    again = ("train", CART, "--learner", "lqr", "--seed", 3, "--out", there)
+    assert stableproof(*again).code == 0
