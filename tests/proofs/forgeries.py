@@ -103,6 +103,11 @@ def without(made: Made, *names: str) -> Made:
     return replace(made, constants={k: v for k, v in made.constants.items() if k not in names})
 
 
+def dish(x: Expression) -> Expression:
+    """x'Qx with AᵀQ + QA = −1 for A = [−5/2 3; 0 −1/2], where A + Aᵀ = [−5 3; 3 −1]."""
+    return ex.dot(x, ex.affine([["1/5", "1/5"], ["1/5", "11/5"]], x))
+
+
 def jump(z: Expression) -> Expression:
     return ex.apply(Op.STEP, z)
 
@@ -222,6 +227,14 @@ DYNAMICS: dict[str, tuple[Made, str]] = {
     "w reaches 1": (replace(GUSTY, gusts=(("-1/10", "1"),)), "decrease"),
     "w reaches 1 in the map": (replace(GUSTY_MAP, gusts=(("-1/10", "1"),)), "decrease"),
     "the push is stronger": (replace(ENTRY, gusts=(("-1/2", "1/10"),)), "decrease"),
+    "P that is not contracted, as the second disc says alone": (
+        replace(
+            FLOW, value=dish, grid=16,
+            field=lambda x, w: ex.affine([["-5/2", "3"], ["0", "-1/2"]], x),
+            constants={"c1": "1/50", "c2": "3/20", "mu": "1/1000", "core": "1/100", "c_q": "3/50"},
+        ),
+        "contraction",
+    ),
     "P that is not contracted": (constants(replace(SHEARED, P=EYE), c_q="2/25"), "contraction"),
 }  # fmt: skip
 

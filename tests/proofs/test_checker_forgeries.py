@@ -163,3 +163,15 @@ def test_a_volume_is_cut_off_at_the_domain() -> None:
     small = Made(PRACTICAL, "continuous", levels, square, inwards, domain=third, grid=16)
     assert check_bytes(encoded(document_of(replace(small, at_least=0.25))), 1).status == "valid"
     rejected(replace(small, at_least=0.3142), "volume: the boxes")
+
+
+def test_every_disc_counts() -> None:
+    """All leaves say that the discs are negative; one of the two is not."""
+    alone = "P that is not contracted, as the second disc says alone"
+    for name in ("P that is not contracted", alone):
+        document = document_of(DYNAMICS[name][0])
+        tree = tree_of(document, "contraction")
+        count = len(unpacked("H", tree["reasons"]))
+        tree |= {"reasons": packed("H", [1] * count), "weights": packed("d", [])}
+        outcome = check_bytes(encoded(document), 1)
+        assert outcome.status == "invalid" and outcome.message.startswith("contraction: leaf")
