@@ -42,11 +42,12 @@ def last(op: str | int, c: Ball, m: int) -> Ball:
 
 def _integer_power(c: Ball, exponent: int) -> Ball:
     """Tight on wide balls: monotone where odd, never negative where even."""
-    if c.rad() < _NARROW:
+    if c.rad() < _NARROW and not c.contains(0):  # the power of a ball around 0 may be nan
         return c**exponent
     if exponent % 2 == 0:  # abs() of a ball around 0 still has negative numbers
-        return _monotone(lambda z: z**exponent, abs(c).nonnegative_part()).nonnegative_part()
-    return _monotone(lambda z: z**exponent, c)
+        c = abs(c).nonnegative_part()
+        return _hull_of_ends(lambda z: z**exponent, c).nonnegative_part()
+    return _hull_of_ends(lambda z: z**exponent, c)
 
 
 _NARROW = arb(2) ** -20
@@ -54,8 +55,10 @@ _NARROW = arb(2) ** -20
 
 def _monotone(function: Callable[[Ball], Ball], c: Ball) -> Ball:
     """The range of an increasing function; of a wide ball, from its two ends."""
-    if c.rad() < _NARROW:
-        return function(c)
+    return function(c) if c.rad() < _NARROW else _hull_of_ends(function, c)
+
+
+def _hull_of_ends(function: Callable[[Ball], Ball], c: Ball) -> Ball:
     return function(c.lower()).union(function(c.upper()))
 
 

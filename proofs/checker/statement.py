@@ -158,6 +158,8 @@ class Statement:
             count = len(items(fields(entry["tape"], where, "program", "outputs")["outputs"], where))
             nodes = enter(entry["tape"], where, [1] * count, [x])
             self.unsafe.append((text(entry["name"], where), nodes))
+        if len({name for name, _ in self.unsafe}) < len(self.unsafe):
+            raise Unreadable("statement.unsafe: a name occurs twice")
         identity = [[int(i == j) for j in range(n)] for i in range(n)]
         self.offset = graph.affine(identity, [-c for c in self.centre], x)
         square = graph.add("power", n, self.offset, integers=(2,))
