@@ -44,13 +44,13 @@ def assert_proved(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..
     run's folder or a candidate. ``region`` is what the certified region has to be: a box as
     ``{"theta": (-0.1, 0.1), …}`` that it has to hold, a level c2, or a
     :class:`certify.result.Requested`; without it, the largest that is found will do. ``claim`` are
-    ``theorem``, ``rate``, ``c1``, ``mu``, ``epsilon``, ``minimum_volume``, ``time_budget``
+    ``theorem``, ``rate``, ``c1``, ``c2``, ``mu``, ``epsilon``, ``minimum_volume``, ``time_budget``
     (seconds) and ``seed``, as in a gate file. Numbers are taken exactly as they print: 0.029 is
     29/1000.
 
     The certificate is checked by the independent checker too, and kept in ``tmp_path`` or in the
     folder of ``--stableproof-certificates``. Returns a Proof: its path, c2 and volume. The test
-    fails with the counterexample or the reason; InputError is raised for what cannot be read.
+    fails in one line: with the counterexample, the reason, or what cannot be read.
     """
     chosen = request.config.getoption(OPTION)
     folder = tmp_path if chosen is None else Path(str(chosen))
@@ -64,6 +64,7 @@ def assert_proved(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..
     ) -> Proof:
         __tracebackhide__ = True
         from cli.gate.assertion import NotProvedError, prove_for_test
+        from systems.errors import InputError
 
         nonlocal calls
         calls += 1
@@ -72,6 +73,8 @@ def assert_proved(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..
             return prove_for_test(system, candidate, region, path, **claim)
         except NotProvedError as error:
             reason = str(error)
+        except InputError as error:
+            reason = f"input error: {' '.join(str(error).split())}"
         pytest.fail(reason)  # outside of the handler: nobody wants to see how it came here
 
     return prove

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,18 +54,18 @@ class Subject:
 
 
 def subject_of(claim: GateClaim) -> Subject:
-    """Read the files that the claim names. Raises InputError, with the place in the gate file."""
-    try:
+    """Read the files that the claim names. Raises InputError, with the line of the wrong key."""
+    with _at(claim, "system"):
         plant = load_plant(claim.system)
-        options = with_zoo_defaults(claim.options, plant)
-        candidate, learner = None, None
+    options = with_zoo_defaults(claim.options, plant)
+    with _at(claim, *_culprit(claim)):
+        asked = requested(options, plant)
+    candidate, learner = None, None
+    with _at(claim, claim.kind):
         if claim.kind == "learner":
             learner = make_learner(options, plant)
         else:
             candidate = _candidate(claim, plant)
-        asked = requested(options, plant)
-    except InputError as error:
-        raise InputError(f"{claim.places()}: claim {claim.name!r}: {error}") from None
     rounds = 1 if options["learner"] == "lqr" or learner is None else options["rounds"]
     settings: dict[str, object] = {**plant.settings(), **constant_settings(options)}
     if candidate is None:
@@ -81,6 +83,22 @@ def subject_of(claim: GateClaim) -> Subject:
         _box(claim, plant),
         _key(settings),
     )
+
+
+@contextmanager
+def _at(claim: GateClaim, *keys: str) -> Iterator[None]:
+    """Whatever is found wrong inside is told with the place of these keys."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{claim.places(*keys)}: {error}") from None
+
+
+def _culprit(claim: GateClaim) -> tuple[str, ...]:
+    """The key that is to blame where the constants asked for make no sense together."""
+    if claim.options["claim"] == "exponential-stability" and claim.options["mu"] is not None:
+        return ("region", "mu")
+    return ("theorem",) if claim.options["alpha"] is None else ("rate",)
 
 
 def _candidate(claim: GateClaim, plant: Plant) -> Candidate:

@@ -6,6 +6,8 @@ what is known of each (verification constants, V*, an initial gain).
 
 from __future__ import annotations
 
+import difflib
+
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.formulas import did_you_mean
@@ -59,8 +61,18 @@ def entry(name: str) -> Entry:
     if known is None and name.startswith("synthetic"):
         raise InputError(f"unknown system {name!r} (there are synthetic-1 to synthetic-12)")
     if known is None:
-        raise InputError(f"unknown system {name!r}{did_you_mean(name, ENTRIES, also=ALIASES)}")
+        raise InputError(f"unknown system {name!r}{did_you_mean(name, _near(name), also=ALIASES)}")
     return known
+
+
+def _near(name: str) -> list[str]:
+    """The names of all systems, the likeliest first; the numbered ones, which say little, last."""
+
+    def order(known: str) -> tuple[bool, float]:
+        alike = difflib.SequenceMatcher(None, name.lower(), known).ratio()
+        return known.startswith("synthetic"), -alike
+
+    return sorted(ENTRIES, key=order)
 
 
 def system(name: str) -> ControlAffineSystem:

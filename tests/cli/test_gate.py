@@ -26,6 +26,7 @@ GOOD = "region = { c1 = 0.5, c2 = 2, mu = 0.01 }"
 FALSE = "region = { c2 = 3 }"
 """V = 2.41 on the boundary of the domain."""
 HURRIED = "region = { c2 = 2 }\ntime_budget = 1e-9"
+EXPONENTIAL = 'theorem = "exponential-stability"'
 MISSING = 'baseline = "none.json"'
 
 
@@ -155,6 +156,46 @@ def test_a_bad_system_or_candidate_is_an_input_error_with_its_place(gate: GateFi
     for found in data["claims"]:
         assert found["status"] == "input error"
         assert "stability.toml:" in found["message"] and "motor.json" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ('"motor.toml"', '"mtor.toml"', 4, "system: "),
+        ('"motor.toml"', '"pole on a cart"', 4, "system: unknown system 'pole on a cart' (known: "),
+        ('"motor.json"', '"none.json"', 5, "candidate: "),
+        ('"motor.json"', '"none.json"', 5, "none.json: there is no such file"),
+        ("minimum", "rate = 2\nminimum", 6, "rate: only exponential stability has a rate"),
+        ("minimum", f"{EXPONENTIAL}\nregion.mu = 2\nminimum", 7, "region mu: exponential stabil"),
+        (
+            'candidate = "motor.json"',
+            'learner = {name = "elm-pi", initial_gain = "x"}',
+            5,
+            "learner",
+        ),
+        ('candidate = "motor.json"', 'networks = {value = "V.npz"}', 5, "networks: "),
+    ],
+)
+def test_bad_input_is_told_with_the_line_of_its_key(
+    gate: GateFiles, old: str, new: str, line: int, part: str
+) -> None:
+    text = gate.write("minimum = { volume = 1 }").read_text()
+    assert text.count(old) == 1
+    gate.write_text(text.replace(old, new))
+    found = gate.one()
+    assert found["status"] == "input error" and part in found["message"]
+    assert f"stability.toml:{line}: " in found["message"]
+
+
+def test_a_rate_that_discrete_time_cannot_have(gate: GateFiles) -> None:
+    """The claim is judged together with its system, as by run."""
+    toml = TOML.replace('"an unstable state"', '"an unstable state"\ntime = "discrete"')
+    toml = toml.replace('x_dot = "x + u"', 'x_next = "1.1*x + u"')
+    (gate.folder / "motor.toml").write_text(toml)
+    gate.write(f"{EXPONENTIAL}\nrate = 1")
+    found = gate.one()
+    assert found["status"] == "input error"
+    assert "stability.toml:7: rate: in discrete time" in found["message"]
 
 
 def test_a_claim_of_a_learner_keeps_its_candidate(

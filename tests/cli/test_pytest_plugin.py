@@ -12,7 +12,7 @@ import pytest
 
 import proofs.checker
 from certify import Requested
-from cli.gate.assertion import prove_for_test
+from cli.gate.assertion import KEYWORDS, prove_for_test
 from systems.errors import InputError
 
 pytest_plugins = ("pytester",)
@@ -99,15 +99,29 @@ def test_proved_refuted_unknown_and_too_small(inner: Inner) -> None:
         (("motor.toml", "motor.json", {"x": (1, 0)}), {}, "is empty"),
         (("motor.toml", "motor.json", {"x": 3}), {}, "region: "),
         (("motor.toml", "motor.json", "much"), {}, "'much' is not a number"),
-        (("motor.toml", "motor.json", -1), {}, "c2 must be positive"),
+        (("motor.toml", "motor.json", -1), {}, "c2: give a positive number, not -1"),
         (("motor.toml", "motor.json"), {"c3": 1}, "takes no 'c3'"),
-        (("motor.toml", "motor.json"), {"theorem": "good"}, "'good' is not a valid"),
-        (("motor.toml", "motor.json"), {"theorem": ""}, "'' is not a valid"),
+        (("motor.toml", "motor.json"), {"alpha": 1}, "takes no 'alpha'; there are theorem, rate, "),
+        (("motor.toml", "motor.json"), {"theorem": "good"}, "'good' is none of asymptotic-stab"),
+        (("motor.toml", "motor.json"), {"theorem": ""}, "'' is none of asymptotic-stability, "),
+        (("motor.toml", "motor.json"), {"theorem": 3}, "'3' is none of"),
+        (("motor.toml", "motor.json"), {"rate": 0}, "rate: give a positive number, not 0"),
+        (("motor.toml", "motor.json"), {"rate": 1}, "only exponential stability has a rate"),
+        (("motor.toml", "motor.json"), {"time_budget": "long"}, "time_budget: 'long' is not a n"),
+        (("motor.toml", "motor.json"), {"time_budget": -1}, "time_budget: give a positive number"),
+        (("motor.toml", "motor.json"), {"time_budget": "1e-400"}, "time_budget: give a positive"),
+        (("motor.toml", "motor.json"), {"seed": "first"}, "seed: give an integer from 0 on"),
+        (("motor.toml", "motor.json"), {"seed": -1}, "seed: give an integer from 0 on"),
+        ((None, "motor.json"), {}, "system: give a name, a file or a system, not None"),
+        (("motor.toml", 3), {}, "candidate: give a file or a candidate, not a value of type int"),
         (("motor.toml", "motor.json", "0.1"), {"c2": 2}, "two values for c2"),
-        (("motor.toml", "motor.json"), {"alpha": 1, "rate": 2}, "two values for alpha"),
         (("motor.toml", "motor.json", Requested()), {"theorem": "exponential-stability"}, "as its"),
         (("motor.toml", "motor.json", Requested()), {"c1": 1}, "constants in Requested"),
-        (("motor.toml", "motor.json"), {"minimum_volume": 0}, "minimum_volume must be positive"),
+        (
+            ("motor.toml", "motor.json"),
+            {"minimum_volume": 0},
+            "minimum_volume: give a positive number",
+        ),
         (("motor.toml", "motor.json"), {"minimum_volume": "nan"}, "minimum_volume: 'nan'"),
     ],
 )
@@ -125,6 +139,54 @@ def test_what_cannot_be_read_is_one_line(
         prove_for_test(system, candidate, region, tmp_path / "c.json", **claim)
     assert part in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "c.json").exists()
+
+
+def test_a_rate_that_discrete_time_cannot_have_is_told(
+    motor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (motor / "motor.toml").read_text()
+    discrete = text.replace('"an unstable state"', '"an unstable state"\ntime = "discrete"')
+    discrete = discrete.replace('x_dot = "x + u"', 'x_next = "1.1*x + u"')
+    (tmp_path / "motor.toml").write_text(discrete)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the rate must be below 1, not 2"):
+        prove_for_test(
+            "motor.toml", motor / "motor.json", None, tmp_path / "c.json",
+            theorem="exponential-stability", rate=2,
+        )  # fmt: skip
+
+
+def test_the_keywords_are_the_documented_ones() -> None:
+    import inspect
+    import re
+
+    import cli.pytest_plugin as plugin
+
+    guide = (ROOT / "docs" / "gate.md").read_text()
+    (listed,) = re.findall(r"`claim` may have (.*?)\.", guide, re.DOTALL)
+    named = inspect.getsource(plugin).partition("``claim`` are")[2].partition("as in a gate")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(KEYWORDS)
+    assert set(re.findall(r"``(\w+)``", named)) == set(KEYWORDS)
+
+
+def test_bad_input_fails_the_test_in_one_line(inner: Inner) -> None:
+    result = inner("""
+        def test_keyword(assert_proved):
+            assert_proved("motor.toml", "motor.json", alpa=1)
+
+        def test_file(assert_proved):
+            assert_proved("motor.toml", "none.json")
+        """)
+    result.assert_outcomes(failed=2)
+    names = "theorem, rate, c1, c2, mu, epsilon, minimum_volume, time_budget, seed"
+    told = [line for line in result.outlines if line.startswith("E ")]
+    assert (
+        told[0] == f"E       Failed: input error: assert_proved takes no 'alpa'; there are {names}"
+    )
+    assert told[1].startswith("E       Failed: input error: none.json")
+    assert len(told) == 2
+    for internal in ("*assertion.py*", "*pytest_plugin.py*", "*InputError*"):
+        result.stdout.no_fnmatch_line(internal)
 
 
 def test_certificates_are_kept_where_asked(inner: Inner, pytester: pytest.Pytester) -> None:

@@ -342,7 +342,9 @@ def test_unsafe_sets_lie_where_they_are_said_to() -> None:
         ("Pendulum", "unknown system 'Pendulum' (did you mean 'pendulum'?)"),
         ("van-der-pol-revers", "(did you mean 'van-der-pol-reversed'?)"),
         ("synthetic-13", "unknown system 'synthetic-13' (there are synthetic-1 to synthetic-12)"),
-        ("", "unknown system '' (known: synthetic-1, "),
+        ("", "unknown system '' (known: bilinear, pendulum, lorenz, cartpole, "),
+        ("the pole on a cart", "(known: cartpole-bounded, cartpole, "),
+        ("pendulum_with_friction", "(known: pendulum-disturbed, pendulum, "),
     ],
 )
 def test_unknown_names_are_told(name: str, message: str) -> None:
