@@ -17,7 +17,7 @@ from certify.levels import (
 )
 from certify.prove_levels import ordered
 from certify.theorem import Claim
-from certify.verdict import Refuted
+from certify.verdict import Counterexample, Refuted, Unknown
 from systems.exact import short_fraction
 
 BAND = Fraction(7, 8)
@@ -53,7 +53,8 @@ def decrease(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Fracti
         else:
             condition = attempt.problem.exponential_decrease(bottom, c2, attempt.alpha)
             relax = steady_or_lower(bottom, attempt.alpha, asked.alpha is None, asked.c2 is None)
-        found = _search(attempt, condition, bottom, relax)
+        slow: list[Counterexample] = []
+        found = _search(attempt, condition, bottom, _noting(slow, relax))
         if not (isinstance(found.verdict, Refuted) and asked.c1 is None and asked.c2 is None):
             break
         outputs = found.verdict.counterexample.outputs
@@ -64,10 +65,24 @@ def decrease(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Fracti
     speed_is_given = asked.mu is not None or asked.alpha is not None
     if isinstance(found.verdict, Refuted) and speed_is_given and asked.c2 is None:
         # The point breaks this band, which we chose; another band might have what was asked for.
-        raise unknown(_no_band(attempt, found, bottom))
+        raise unknown(_no_band(attempt, found, found.verdict.counterexample, bottom))
+    sliver = found.condition.violation[1].level * BAND < bottom
+    if isinstance(found.verdict, Unknown) and speed_is_given and slow and sliver:
+        # Nobody asked for what is open: c2 fell almost to c1, and why it did is the reason.
+        raise unknown(_no_band(attempt, found, slow[-1], bottom))
     attempt.require(found)
     levels = [c.level for c in found.condition.violation]
     return c1, levels[1], None if attempt.alpha is not None else -levels[2]
+
+
+def _noting(met: list[Counterexample], relax: Relax) -> Relax:
+    """The same, with every counterexample that it is asked about kept."""
+
+    def noted(condition: Condition, found: Counterexample) -> Condition | None:
+        met.append(found)
+        return relax(condition, found)
+
+    return noted
 
 
 def _search(attempt: Attempt, condition: Condition, bottom: Fraction, relax: Relax) -> Search:
@@ -137,7 +152,8 @@ def _wide_band(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Frac
         frontier=1 if asked.c2 is None else None,
     )
     if isinstance(found.verdict, Refuted) and (asked.mu is not None or band.bad_below):
-        raise unknown(_no_band(attempt, found, found.condition.violation[0].level))
+        at = found.verdict.counterexample
+        raise unknown(_no_band(attempt, found, at, found.condition.violation[0].level))
     attempt.require(found)
     levels = [c.level for c in found.condition.violation]
     return levels[0], levels[1], -levels[2]
@@ -161,10 +177,9 @@ def _first_band(attempt: Attempt, c2: Fraction) -> Band:
     return Band(bottom, short_fraction(band.top, down=True), band.bad_below)
 
 
-def _no_band(attempt: Attempt, found: Search, bottom: Fraction) -> str:
+def _no_band(attempt: Attempt, found: Search, at: Counterexample, bottom: Fraction) -> str:
     """Why no level was found above which V decreases as fast as asked."""
-    assert isinstance(found.verdict, Refuted)
-    where = ", ".join(f"{v:.6g}" for v in found.verdict.counterexample.point)
+    where = ", ".join(f"{v:.6g}" for v in at.point)
     problem = attempt.problem
     band = f"decrease: no band was found above c1 = {float(bottom):.4g} on which "
     if attempt.alpha is not None:

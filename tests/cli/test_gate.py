@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 import proofs.checker
+from certify.candidate_file import load_candidate
+from certify.stability import StabilityProblem
 from cli.gate import decide
 from cli.gate.certified import certified_by
 from cli.gate.file import read_gate
 from cli.gate.finding import Finding, Status
 from cli.gate.subject import subject_of
 from proofs.certificate import load_certificate
+from systems import zoo
 from systems.box import Box
-from tests.cli.conftest import TOML
+from systems.evaluate import evaluate
+from tests.cli.conftest import TOML, Run
 from tests.cli.gates import GateFiles, forge
 
 GOOD = "region = { c1 = 0.5, c2 = 2, mu = 0.01 }"
@@ -43,6 +49,18 @@ def test_a_proved_claim_leaves_a_checked_certificate_and_all_reports(gate: GateF
     assert proofs.checker.check_file(gate.out / "certificates" / "c1.json").status == "valid"
     document: Any = load_certificate(gate.out / "certificates" / "c1.json")
     assert document["statement"]["constants"]["c2"] == "2/1"
+
+
+def test_every_key_of_gate_json_is_documented(gate: GateFiles) -> None:
+    """``gate --json`` is not the object of the other commands, which their guide says."""
+    guide = Path(__file__).resolve().parents[2] / "docs"
+    (entry,) = re.findall(r"^\| `gate\.json` \|(.*)", (guide / "gate.md").read_text(), re.MULTILINE)
+    gate.write(GOOD)
+    data = gate.data()
+    top, _, each = entry.partition("of each of them")
+    assert set(re.findall(r"`(\w+)`", top)) == set(data)
+    assert set(re.findall(r"`(\w+)`", each)) == set(data["claims"][0])
+    assert "`gate` is the exception" in (guide / "command-line.md").read_text()
 
 
 def test_json_is_gate_json(gate: GateFiles) -> None:
@@ -196,6 +214,28 @@ def test_a_rate_that_discrete_time_cannot_have(gate: GateFiles) -> None:
     found = gate.one()
     assert found["status"] == "input error"
     assert "stability.toml:7: rate: in discrete time" in found["message"]
+
+
+def test_a_rate_that_is_too_high_is_the_reason_as_certify_tells_it(
+    gate: GateFiles, stableproof: Run
+) -> None:
+    """What is left open is a sliver above c1; advice about it would lead nowhere."""
+    shipped = Path(__file__).resolve().parents[2] / "examples" / "gate" / "pendulum.json"
+    claim = f'[[claim]]\nname = "c1"\nsystem = "pendulum"\ncandidate = "{shipped}"\n'
+    gate.write_text(f"{claim}{EXPONENTIAL}\nrate = 1000\n")
+    found = gate.one()
+    assert found["status"] == "unknown"
+    told = re.search(r"dV/dt ≤ -1000 V; at \((.*?)\) V falls more slowly", found["message"])
+    assert told and "Ask for a smaller rate" in found["message"]
+    assert "weights" not in found["message"]
+    problem = StabilityProblem(zoo.system("pendulum"), load_candidate(shipped)[0])
+    decrease = problem.exponential_decrease(Fraction(1), Fraction(2), Fraction(1000))
+    point = np.array([[float(v) for v in told[1].split(",")]])
+    V, change = np.hstack(evaluate(decrease.tape, point))[0]
+    assert V > 0 and change > 0  # V there, and dV/dt + 1000 V
+    options = ("--claim", "exponential-stability", "--rate", "1000")
+    ended = stableproof("certify", "pendulum", shipped, *options, "--json")
+    assert ended.code == 3 and ended.data["reason"] == found["message"]
 
 
 def test_a_claim_of_a_learner_keeps_its_candidate(
