@@ -62,8 +62,9 @@ class Replay:
         s = self.statement
         point = [(c, c) for c in s.centre]
 
+        box = Box(s.graph, [*point, *s.disturbance], len(point), 1, self.matrices, {})
+
         def balls(node: int) -> list[Ball]:
-            box = Box(s.graph, [*point, *s.disturbance], len(point), 1, self.matrices, {})
             return [p[0] + box.monomials.range_of(p) for p in box.value(node)]
 
         centre = [fmpq(c.numerator, c.denominator) for c in s.centre]
