@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 from flint import arb
@@ -64,9 +63,9 @@ class Examination:
         self.document = {**document, "annotations": _no_annotations(self.statement)}
         self.problem: StabilityProblem = problem_of(self.document)
         self.conditions = conditions_of(self.document)
+        self.volume = self._volume()
 
-    @cached_property
-    def volume(self) -> tuple[Condition, SplitTree] | None:
+    def _volume(self) -> tuple[Condition, SplitTree] | None:
         """V > c2 as a violation on D, and the volume's tree."""
         if self.document["volume"] is None:
             return None

@@ -17,15 +17,14 @@ from proofs.checker import check_bytes
 
 KINDS: Mapping[str, Mutator] = {**STATEMENT, **PROGRAMS, **EVIDENCE}
 
-ACCEPTED = ("beside the proof", "same claim", "another claim", "open", "escape")
-
 
 @dataclass(frozen=True)
 class Tried:
     """A mutant and what became of it; ``claim_hash`` is what the checker told.
 
-    ``outcome``: "unreadable", "invalid, certainly wrong" (the oracle knows a fault, too),
-    "invalid", "crash", or what the oracle says of one that was accepted (``ACCEPTED``).
+    ``outcome``: "unreadable", "invalid", "invalid, certainly wrong" (it has its own hashes, and the
+    oracle knows a fault, too), "crash", or what the oracle says of one that was
+    accepted (:class:`Judgement`).
     """
 
     mutant: Mutant
@@ -33,6 +32,10 @@ class Tried:
     reason: str
     seconds: float
     claim_hash: str | None = None
+
+    @property
+    def rejected(self) -> bool:
+        return self.outcome.startswith(("unreadable", "invalid"))
 
     @property
     def harmful(self) -> bool:
@@ -50,7 +53,7 @@ def attempt(mutant: Mutant) -> Tried:
         judgement = judge(mutant, found.claim_hash)
         return Tried(mutant, judgement.kind, judgement.reason, found.seconds, found.claim_hash)
     outcome = str(found.status)
-    if outcome == "invalid" and fault(mutant) is not None:
+    if mutant.rehashed and outcome == "invalid" and fault(mutant) is not None:
         outcome = "invalid, certainly wrong"
     return Tried(mutant, outcome, found.message, found.seconds, found.claim_hash)
 

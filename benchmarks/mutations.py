@@ -33,7 +33,7 @@ OUTCOMES = {
 COLUMNS = ("changed", "mutants", "old hashes", *OUTCOMES.values(), "slowest")
 NOTES = (
     "Every change is made to certificates of every kind of theorem and tried twice: with the "
-    "hashes as they were (old hashes: all are rejected as unreadable, or so many are not), and "
+    "hashes as they were (old hashes: all are rejected, or so many are not), and "
     "with all hashes computed anew, programs' keys included (the other columns).",
     "Unreadable and invalid are rejected. In 'the oracle knows why' a point of a leaf breaks its "
     "reason in ball arithmetic, a condition is refuted, or the prover's own reader refuses the "
@@ -79,7 +79,7 @@ def score(tried: Sequence[Tried]) -> float:
     if not tried:
         return 100.0
     # Without its own hashes nothing may be accepted, harmless or not.
-    wrong = sum(one.harmful or (not one.mutant.rehashed and one.outcome != "unreadable")
+    wrong = sum(one.harmful or not (one.mutant.rehashed or one.rejected)
                 for one in tried)  # fmt: skip
     return 100.0 * (len(tried) - wrong) / len(tried)
 
@@ -96,7 +96,7 @@ def _keep(settings: Settings, one: Tried, number: int) -> None:
 def _row(kind: str, tried: Sequence[Tried], bars: Sequence[Bar] = ()) -> Row:
     old = [one for one in tried if not one.mutant.rehashed]
     count = Counter(one.outcome for one in tried if one.mutant.rehashed)
-    accepted = sum(one.outcome != "unreadable" for one in old)
+    accepted = sum(not one.rejected for one in old)
     slowest = max((one.seconds for one in tried), default=0.0)
     cells = (
         kind, str(len(tried)), "all" if not accepted else f"{accepted} not",
