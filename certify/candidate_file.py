@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from os import PathLike
 
 from certify.candidate import Candidate
 from systems.errors import InputError
 from systems.files import write_atomically
-from systems.json_data import canonical_json, object_of, plain, read_json, text_of
+from systems.json_data import object_of, plain, read_json, text_of
 from systems.tape import Tape, compile_tape
 from systems.tape_json import expressions_of, tape_from_json
 
@@ -24,7 +25,8 @@ def candidate_tape(candidate: Candidate) -> Tape:
 def save_candidate(candidate: Candidate, path: str | PathLike[str], system_name: str) -> None:
     """Write a candidate for the system of that name. Raises InputError where it cannot be written.
 
-    V and k are kept exactly. What is no JSON in the provenance becomes text or lists.
+    V and k are kept exactly. What is no JSON in the provenance becomes text or lists; its order is
+    kept, since it is that of tables in reports.
     """
     document = {
         "format": FORMAT,
@@ -33,7 +35,8 @@ def save_candidate(candidate: Candidate, path: str | PathLike[str], system_name:
         "tape": candidate_tape(candidate).to_json(),
         "provenance": plain(candidate.provenance),
     }
-    write_atomically(path, canonical_json(document) + "\n")
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    write_atomically(path, text + "\n")
 
 
 def load_candidate(path: str | PathLike[str]) -> tuple[Candidate, str]:

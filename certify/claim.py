@@ -37,7 +37,7 @@ class Claim(Enum):
             case Claim.PRACTICAL_STABILITY:
                 return (
                     f"{stays}, reaches {{V ≤ c1}} in finite time and never leaves it again. "
-                    "Nothing is claimed about convergence to the equilibrium itself."
+                    "Nothing is claimed about convergence to the centre itself."
                 )
 
 

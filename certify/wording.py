@@ -20,7 +20,7 @@ def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constan
     ]
     if k.epsilon is not None:
         radius = _short(k.epsilon, down=False)
-        sentences.append(f"{{V ≤ c1}} lies within {radius} of the equilibrium.")
+        sentences.append(f"{{V ≤ c1}} lies within {radius} of the {_centre(claim)}.")
     if problem.system.disturbance is not None:
         every = "sequence of disturbances" if discrete else "measurable disturbance"
         sentences.append(f"All of this holds for every {every} within the stated range.")
@@ -46,14 +46,17 @@ def _entry(k: Constants, discrete: bool) -> str:
     bound = (k.c2 - k.c1) / k.mu
     if discrete:
         steps = -(-bound.numerator // bound.denominator)
-        return f"after at most {steps} step{'s' if steps != 1 else ''}"
-    return f"within a time of at most {_short(bound, down=False)}"
+        many = f"{steps} step{'s' if steps != 1 else ''}"
+        return f"after at most {many} (a crude bound; usually far fewer)"
+    # No system states its unit of time: it is that of the dynamics.
+    latest = f"{_short(bound, down=False)} units of time"
+    return f"within at most {latest} (a crude bound; usually far less)"
 
 
 def _equilibrium(claim: Claim, k: Constants, discrete: bool) -> str:
     match claim:
         case Claim.PRACTICAL_STABILITY:
-            return "Nothing is claimed about convergence to the equilibrium itself."
+            return "Nothing is claimed about convergence to the centre itself."
         case Claim.ASYMPTOTIC_STABILITY:
             return "The equilibrium is asymptotically stable, and all these solutions converge."
         case Claim.EXPONENTIAL_STABILITY:
@@ -65,6 +68,11 @@ def _equilibrium(claim: Claim, k: Constants, discrete: bool) -> str:
                 f"V(x(t)) ≤ {falls} as long as V ≥ {_short(k.bottom, down=False)}, and from then "
                 "on a quadratic form of the distance to the equilibrium shrinks at the same rate."
             )
+
+
+def _centre(claim: Claim) -> str:
+    """x* by a name that claims nothing more than the theorem."""
+    return "equilibrium" if claim.closes_origin else "centre"
 
 
 def _short(value: Fraction, down: bool = True) -> str:

@@ -61,7 +61,7 @@ def leave_evidence(
     def report(pictures: bool) -> None:
         write_report(
             folder.path, result, rounds=rounds, counterexamples=record["counterexamples"],
-            certificate=document, commands=checking_commands(command, document),
+            certificate=document, commands=checking_commands(document), repeat=command,
             pictures=pictures,
         )  # fmt: skip
 
@@ -91,12 +91,12 @@ def draw(folder: RunFolder, report: Callable[[], object]) -> None:
     folder.save(pictures="drawn")
 
 
-def checking_commands(repeat: str, certificate: Mapping[str, object] | None) -> list[str]:
-    """Command lines, in the run's folder, that check a certificate, and the one that made it."""
+def checking_commands(certificate: Mapping[str, object] | None) -> list[str]:
+    """Command lines, in the run's folder, that check a certificate."""
     if certificate is None:
-        return [repeat]
+        return []
     name = "certificate.json"
-    return [f"stableproof check {name}", f"python -m proofs.checker {name}", repeat]
+    return [f"stableproof check {name}", f"python -m proofs.checker {name}"]
 
 
 def _forget_absent(folder: RunFolder) -> None:

@@ -49,6 +49,7 @@ def figure_data(
         "near": _box(near_low, near_high),
         "statement": _box(*scene.statement_domain),
         "equilibrium": scene.equilibrium.tolist(),
+        "centreWord": scene.centre_word,
         "levels": {"c1": scene.c1, "c2": scene.c2, "core": _core(scene)},
         "ellipsoid": None
         if ellipsoid is None or level is None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from certify.origin import centre_point, linearisation
 from certify.result import StabilityResult
 from proofs.picture_leaves import in_slice
+from proofs.report_claim import centre_word
 from proofs.statement import names_of, one_line
 from systems.evaluate import function
 from systems.expression import Expression
@@ -70,6 +71,11 @@ class Scene:
     def time_unit(self) -> str:
         """The unit of time, where the states' units tell it: rad and rad/s."""
         return "s" if any(re.search(r"/\s*s\b", unit) for unit in self.units) else ""
+
+    @property
+    def centre_word(self) -> str:
+        """What x* is called."""
+        return centre_word(self.result)
 
     @cached_property
     def equilibrium(self) -> Array:

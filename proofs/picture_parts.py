@@ -111,7 +111,7 @@ def draw_marks(axes: Axes, scene: Scene, i: int, j: int) -> None:
     x = scene.equilibrium
     axes.plot(
         x[i], x[j], "o", color=style.INK, markersize=6, markeredgecolor="white", zorder=8,
-        label="equilibrium", linestyle="none",
+        label=scene.centre_word, linestyle="none",
     )  # fmt: skip
     found = scene.result.counterexample
     if found is not None:

@@ -56,7 +56,9 @@ def region_picture(scene: Scene) -> bytes:
         if len(panels) == 2:
             panels[1][0].set_title("close-up")
     else:
-        figure.suptitle(f"{_headline(scene)}: slices through the equilibrium", weight="bold")
+        figure.suptitle(
+            f"{_headline(scene)}: slices through the {scene.centre_word}", weight="bold"
+        )
     style.legend_below(figure, panels[0][0], columns=2 if len(panels) == 1 else 4)
     return style.png(figure)
 
@@ -91,12 +93,12 @@ def paving_picture(scene: Scene) -> bytes | None:
             draw_boxes(axes, paving.lower[met], paving.upper[met], i, j, style.SKY)
             draw_levels(axes, scene, i, j, close=True, only_c2=True)
             draw_domain(axes, scene, i, j)
-            axes.set_title(r"Boxes inside $\{V \leq c_2\}$")
+            axes.set_title(r"Leaves inside $\{V \leq c_2\}$")
         if leaves is not None:
             axes = panels.pop(0)
             frame(axes, scene, i, j, close=True)
             draw_leaves(axes, scene, leaves, i, j)
-            axes.set_title("Decrease: why each box is closed")
+            axes.set_title("Decrease: why each leaf is closed")
     style.legend_below(figure, grid.ravel(), columns=2 if columns > 1 else 1)
     return style.png(figure)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from certify.result import StabilityResult
 from certify.verdict import Proved, Refuted, Unknown
+from proofs.report_claim import centre_word
 from proofs.report_parts import Report
 from proofs.report_words import text
 from systems.errors import InputError
@@ -53,6 +54,7 @@ def write_report(
     certificate: Mapping[str, object] | None = None,
     certificate_file: str = "certificate.json",
     commands: Sequence[str] = (),
+    repeat: str = "",
     pictures: bool = True,
 ) -> Path:
     """Write ``report.md``, its pictures and ``report.html`` into an existing folder.
@@ -63,7 +65,8 @@ def write_report(
     training history, a record or a residual for each iteration, and ``provenance`` how the
     candidate came about: both are taken from the candidate where they are left out.
     ``certificate`` is the document that lies beside the report as ``certificate_file``;
-    ``commands`` are command lines that repeat the proof. Without ``pictures`` there is only the
+    ``commands`` are command lines that check it, given in this folder, and ``repeat`` is the one
+    that made it all, given elsewhere. Without ``pictures`` there is only the
     text; without matplotlib, or jinja2 and plotly, the report says what is left out. Raises
     InputError where it cannot be written.
     """
@@ -72,7 +75,7 @@ def write_report(
         raise InputError(f"{folder} is no folder; the report needs one to be written to")
     report = Report(
         result, rounds, counterexamples, history, provenance, certificate, certificate_file,
-        commands,
+        commands, repeat,
     )  # fmt: skip
     drawn, remarks = _draw(folder, report) if pictures else ({}, [])
     first, *others = report.parts()
@@ -143,11 +146,13 @@ def describe(name: str, result: StabilityResult) -> tuple[str, str]:
         case Unknown():
             outcome = "level sets of V; nothing is decided"
     where = {1: "V and its derivative over the state", 2: "phase portrait"}.get(
-        n, "slices through the equilibrium, for pairs of states, with the vector field in them"
+        n,
+        f"slices through the {centre_word(result)}, for pairs of states, with the vector field "
+        "in them",
     )
     filled = result.paving is not None and len(result.paving.lower) > 0
-    searched = "every box of the decrease search, coloured by why no point of it breaks the "
-    fill = "Left: boxes on which V ≤ c2 is proved; their volume is the lower bound above. Right: "
+    searched = "every leaf of the decrease search, coloured by why no point of it breaks the "
+    fill = "Left: leaves on which V ≤ c2 is proved; their volume is the lower bound above. Right: "
     words = {
         "region": (
             f"{system}, closed loop: {where}, and {outcome}",
@@ -155,8 +160,8 @@ def describe(name: str, result: StabilityResult) -> tuple[str, str]:
             "drawn in ordinary floating point; they illustrate the proof and are no part of it.",
         ),
         "paving": (
-            f"{system}: {'boxes that fill the region, and ' if filled else ''}the boxes of the "
-            "decrease search coloured by the reason that closed them",
+            f"{system}: {'leaves that fill the region, and ' if filled else ''}the leaves of "
+            "the decrease search coloured by the reason that closed them",
             f"{fill if filled else ''}{searched if filled else searched.capitalize()}condition.",
         ),
         "trajectories": (

@@ -14,6 +14,11 @@ def claim_of(result: StabilityResult) -> Claim:
     return result.requested.claim if result.theorem is None else result.theorem.claim
 
 
+def centre_word(result: StabilityResult) -> str:
+    """x* by a name that claims no more than the theorem: practical stability needs no rest."""
+    return "equilibrium" if claim_of(result).closes_origin else "centre"
+
+
 def conclusion(result: StabilityResult) -> str:
     """What follows, or would follow, in words."""
     return claim_of(result).words if result.theorem is None else result.theorem.words
@@ -43,8 +48,8 @@ def claim(result: StabilityResult) -> list[str]:
         "",
         f"**In mathematics.** The closed loop is {_loop(problem)} with the controller $k$ of the "
         f"candidate{_cut_off(result)}, on the domain $D$ = {box(problem.domain)} (units as in the "
-        f"table of states), around the equilibrium $x^*$ = ({x_star}).{_disturbance(problem)} "
-        f"With the Lyapunov function $V$ of the candidate, this {verb}:",
+        f"table of states), around the {centre_word(result)} $x^*$ = ({x_star})."
+        f"{_disturbance(problem)} With the Lyapunov function $V$ of the candidate, this {verb}:",
         "",
         *(f"- {line}" for line in _conditions(result)),
         "",
@@ -80,7 +85,7 @@ def _promise(result: StabilityResult) -> str:
     ends = {
         Claim.ASYMPTOTIC_STABILITY: "converges to the equilibrium",
         Claim.EXPONENTIAL_STABILITY: "converges to the equilibrium at a rate that is proved too",
-        Claim.PRACTICAL_STABILITY: "comes close to the equilibrium, in a time that is bounded, and "
+        Claim.PRACTICAL_STABILITY: "comes close to the centre, in a time that is bounded, and "
         "stays close",
     }[claim_of(result)]
     unsafe = ", and meets nothing unsafe on its way" if system.unsafe else ""

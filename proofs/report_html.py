@@ -15,10 +15,10 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from certify.result import StabilityResult
-from certify.verdict import Proved
 from proofs.figures import figure_data
 from proofs.report_html_markup import blocks, inline, slug
 from proofs.report_parts import Part, Report, outcome_word
+from proofs.report_sections import leaves_of
 from proofs.report_words import approximate, coordinates, rounded_down, seconds
 from proofs.statement import one_line
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 CAPTIONS = {
     "region": "Drag to zoom, double-click to go back; an entry of the legend hides what it names.",
-    "paving": "Point at a box, or tap it, to read its sides, why it is closed and its margin; with "
-    "the keyboard, focus the figure and use the arrow keys.",
+    "paving": "Point at a leaf, or tap it, to read its sides, why it is closed and its margin; "
+    "with the keyboard, focus the figure and use the arrow keys.",
     "trajectories": "Simulated solutions, for illustration, and V along them.",
     "training": "Training history. The candidate is only a proposal: no figure of training enters "
     "the proof.",
 }
 SLICED = (
     " Choose the two axes, and where the slice lies in the other coordinates; the figure of the "
-    "boxes shows the same slice."
+    "leaves shows the same slice."
 )
 
 
@@ -124,14 +124,9 @@ def _key_figures(result: StabilityResult) -> list[tuple[str, str, str]]:
         out.append(("volume, rigorous", f"≥ {rounded_down(paving.volume)}", units))
         share = 100 * paving.volume / float(system.domain.volume)
         out.append(("of the domain, at least", f"{rounded_down(share, 3)} %", ""))
-    leaves = sum(
-        s.verdict.evidence.leaves
-        for s in result.searches.values()
-        if isinstance(s.verdict, Proved) and s.verdict.evidence is not None
-    )
     if result.theorem is not None:
-        out.append(("boxes of evidence", f"{leaves:,}", ""))
-    out.append(("search", seconds(result.seconds), f"{result.boxes:,} boxes"))
+        out.append(("leaves, the evidence", f"{leaves_of(result):,}", ""))
+    out.append(("search", seconds(result.seconds), f"{result.boxes:,} boxes examined"))
     return out
 
 

@@ -145,11 +145,30 @@ def _while(pending: list[str], applies: Callable[[str], bool]) -> list[str]:
     return taken
 
 
+_SUMMARY = re.compile(r"<summary>(.*)</summary>")
+
+
+def _details(pending: list[str]) -> Markup:
+    """What :func:`proofs.report_words.folded` wrote; a name in the report cannot begin so."""
+    pending.pop(0)
+    match = _SUMMARY.fullmatch(pending[0])
+    summary = inline(match[1]) if match is not None else Markup("")
+    if match is not None:
+        pending.pop(0)
+    inner = []
+    while pending and pending[0] != "</details>":
+        inner.append(pending.pop(0))
+    if pending:
+        pending.pop(0)
+    return Markup("<details>\n<summary>{}</summary>\n{}</details>\n").format(summary, blocks(inner))
+
+
 _READERS: tuple[tuple[Callable[[str], bool], Callable[[list[str]], Markup]], ...] = (
     (lambda line: re.match(r"#{1,4} ", line) is not None, _heading),
     (lambda line: line.startswith("```"), _fence),
     (lambda line: line.startswith("    "), _indented),
     (lambda line: line.startswith("- "), _items),
     (lambda line: line.startswith("| "), _table),
+    (lambda line: line == "<details>", _details),
     (lambda line: True, _paragraph),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from certify.origin import centre_point
@@ -40,7 +40,8 @@ class Report:
     provenance: Mapping[str, object] | None = None
     certificate: Mapping[str, object] | None = None
     certificate_file: str = "certificate.json"
-    commands: Sequence[str] = field(default=())
+    commands: Sequence[str] = ()
+    repeat: str = ""
 
     @cached_property
     def _known(self) -> tuple[dict[str, object], list[Mapping[str, object]]]:
@@ -90,7 +91,11 @@ class Report:
             Part([*record.rounds(self.rounds), *self._found_by_round()]),
             Part(record.training(known, steps), ("training",)),
             Part(trust(result)),
-            Part(record.again(result, self.certificate, self.certificate_file, self.commands)),
+            Part(
+                record.again(
+                    result, self.certificate, self.certificate_file, self.commands, self.repeat
+                )
+            ),
         ]
 
     def _closed(self) -> list[str]:
@@ -100,11 +105,14 @@ class Report:
             return []
         rows = [[text(word), f"{count:,}", percent(least)] for word, count, least in paved.tally]
         return [
-            "### Why the boxes of the decrease search are closed",
+            "### Why the leaves of the decrease search are closed",
             "",
-            *table(["reason", "boxes", "smallest margin"], rows),
-            "The margin of a box is the share of its own size by which the level that closes the "
-            "box could be moved with the box still closed, or all levels, where two constraints "
+            "Of the boxes examined, those that a reason closes are the leaves, and the evidence; "
+            "the others were split.",
+            "",
+            *table(["reason", "leaves", "smallest margin"], rows),
+            "The margin of a leaf is the share of its own size by which the level that closes the "
+            "leaf could be moved with the leaf still closed, or all levels, where two constraints "
             "close it together; a lower bound, from the same enclosures as the proof.",
             "",
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from certify.result import StabilityResult
-from proofs.report_words import approximate, coordinates, figure, table, table_of, text
+from proofs.report_claim import centre_word
+from proofs.report_words import approximate, coordinates, figure, folded, table, table_of, text
 from proofs.statement import names_of, one_line
 from systems import zoo
 from systems.dynamics import ControlAffineSystem
@@ -14,14 +15,14 @@ from systems.words import costs, equations, state_names, unsafe_sets
 
 def plant(result: StabilityResult) -> list[str]:
     """States, inputs and parameters with their units."""
-    s = result.problem.system
+    s, centre = result.problem.system, centre_word(result)
     lines = ["## The system", ""]
     if s.description:
         lines += [f"{text(s.description)}.", ""]
     states = names_of(s.state_names, "x", s.state_dimension)
     units = s.state_units or ("",) * len(states)
     lines += table(
-        ["state", "unit", "domain of the system", "equilibrium"],
+        ["state", "unit", "domain of the system", centre],
         [
             [text(n), text(u) or "–", f"[{approximate(a)}, {approximate(b)}]", approximate(e)]
             for n, u, a, b, e in zip(
@@ -30,7 +31,7 @@ def plant(result: StabilityResult) -> list[str]:
         ],
     )
     if s.input_dimension:
-        lines += table(["input", "unit", "limits", "at the equilibrium"], _inputs(result))
+        lines += table(["input", "unit", "limits", f"at the {centre}"], _inputs(result))
     if s.disturbance_range is not None:
         lines += table(
             ["disturbance", "unit", "range"],
@@ -121,33 +122,49 @@ def rounds(records: Sequence[Mapping[str, object]]) -> list[str]:
     """The table of the counterexample loop."""
     if not records:
         return []
-    return ["## Rounds of training and proof", "", *table_of(records)]
+    told = [{"boxes examined" if k == "boxes" else k: v for k, v in r.items()} for r in records]
+    return ["## Rounds of training and proof", "", *table_of(told)]
 
 
 def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, object]]) -> list[str]:
     """How the candidate came about, and its history."""
-    flat: dict[str, object] = {}
     remarks = _warnings(provenance)
-    for key, value in provenance.items():
-        if key == "warnings":
-            continue
-        flat.update(value if isinstance(value, Mapping) else {key: value})
     rows = [
-        [text(str(k).replace("_", " ")), figure(v)]
-        for k, v in flat.items()
+        [text(name.replace("_", " ")), figure(v)]
+        for name, v in _flat(provenance).items()
         if not isinstance(v, Mapping) and len(str(v)) <= 60
     ]
     if not rows and not steps and not remarks:
         return []
     lines = ["## How the candidate was trained", "", *remarks]
-    lines += table(["figure", "value"], rows) if rows else []
+    lines += folded("Settings and figures", table(["figure", "value"], rows)) if rows else []
     if steps:
         numbered = [{"iteration": i + 1, **s} for i, s in enumerate(steps)]
         shown = numbered if len(numbered) <= 30 else [*numbered[:15], *numbered[-15:]]
-        lines += table_of(shown)
+        several = f"{len(numbered)} iterations" if len(numbered) > 1 else "1 iteration"
         if len(shown) < len(numbered):
-            lines += [f"The first and last 15 of {len(numbered)} iterations.", ""]
+            several = f"The first and last 15 of {several}"
+        lines += folded(several, table_of(shown))
     return lines
+
+
+def _flat(provenance: Mapping[str, object]) -> dict[str, object]:
+    """The record and what is nested in it, say settings, in one table.
+
+    A setting may share its name with what came of it: "iterations" allowed, and done.
+    """
+    flat = {str(k): v for k, v in provenance.items() if k != "warnings"}
+    out: dict[str, object] = {}
+    for key, value in flat.items():
+        if not isinstance(value, Mapping):
+            out[key] = value
+            continue
+        for name, inner in value.items():
+            if name not in flat:
+                out[str(name)] = inner
+            elif flat[name] != inner:
+                out[f"{name} ({key})"] = inner
+    return out
 
 
 def _warnings(provenance: Mapping[str, object]) -> list[str]:
@@ -188,14 +205,22 @@ def again(
     certificate: Mapping[str, object] | None,
     certificate_file: str,
     commands: Sequence[str],
+    repeat: str,
 ) -> list[str]:
     """How to check it again, and the hashes."""
     lines = ["## Check it again", ""]
     if commands:
-        lines += ["```", *(c.replace("```", "") for c in commands), "```", ""]
+        lines += ["In the folder of this report (`cd` there first):", "", *_code(commands)]
+    if repeat:
+        lines += [
+            "Made by this command, whose paths are relative to the folder where it was given:",
+            "",
+            *_code([repeat]),
+        ]
     if result.theorem is not None:
         lines += [
-            "In Python, from the saved candidate and with these constants, searching for nothing:",
+            "In Python, in the folder that holds the candidate's file, with these constants, "
+            "searching for nothing:",
             "",
             "```python",
             *_recipe(result),
@@ -214,6 +239,10 @@ def again(
         *table(["part", "hash"], [[text(k), f"`{v}`"] for k, v in sorted(hashes.items())]),
     ]
     return lines
+
+
+def _code(lines: Sequence[str]) -> list[str]:
+    return ["```", *(line.replace("```", "") for line in lines), "```", ""]
 
 
 def _recipe(result: StabilityResult) -> list[str]:

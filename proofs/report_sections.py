@@ -37,15 +37,31 @@ def headline(result: StabilityResult) -> list[str]:
             )
         case Unknown(reason):
             outcome = f"**Unknown.** Neither proved nor refuted: {text(reason)}."
-    spent = f"{result.boxes:,} boxes in {seconds(result.seconds)}"
+    spent = f"{result.boxes:,} boxes in {seconds(result.seconds)}{_evidence(result)}"
     return [
         f"# {system}: {claim_of(result).value}",
         "",
         outcome,
         "",
-        f"The search took {spent}.",
+        f"The search examined {spent}.",
         "",
     ]
+
+
+def _evidence(result: StabilityResult) -> str:
+    """How many leaves a certificate of the result has; the same that its checker counts."""
+    if result.theorem is None:
+        return ""
+    whole = "" if result.paving is None else ", with those of the region's volume"
+    return f"; its evidence has {leaves_of(result):,} leaves (closed boxes){whole}"
+
+
+def leaves_of(result: StabilityResult) -> int:
+    """The leaves of all searches, and those that show the region's volume."""
+    trees = [s.verdict.evidence for s in result.searches.values() if isinstance(s.verdict, Proved)]
+    if result.paving is not None:
+        trees.append(result.paving.tree)
+    return sum(tree.leaves for tree in trees if tree is not None)
 
 
 def _figures(result: StabilityResult) -> str:
@@ -124,7 +140,7 @@ def region(result: StabilityResult) -> list[str]:
             f"The region $\\{{x \\in D : V(x) \\le c_2\\}}$ has a volume of **at least "
             f"{rounded_down(paving.volume)}{unit}**, and at most {rounded_up(paving.at_most)}"
             f"{unit}; that is at least {rounded_down(100 * share, 3)} % of the system's domain. "
-            f"Both bounds are rigorous: {len(paving.lower):,} boxes on which an enclosure of $V$ "
+            f"Both bounds are rigorous: {len(paving.lower):,} leaves on which an enclosure of $V$ "
             "lies below $c_2$, and those where it may."
         )
     else:
@@ -146,7 +162,7 @@ def conditions(result: StabilityResult) -> list[str]:
             [_label(name), text(s.condition.claim), _verdict_word(s.verdict), f"{s.boxes:,}",
              seconds(s.seconds), str(s.order)]
         )  # fmt: skip
-    head = ["condition", "claim", "verdict", "boxes", "time", "Taylor order"]
+    head = ["condition", "claim", "verdict", "boxes examined", "time", "Taylor order"]
     return ["## Conditions", "", *table(head, rows)]
 
 

@@ -86,6 +86,17 @@ def table_of(records: Sequence[Mapping[str, object]]) -> list[str]:
     return table(head, [[figure(r.get(k)) for k in short] for r in records])
 
 
+LONG = 8
+"""Rows; a longer table is folded."""
+
+
+def folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """A table under a line that opens it, where it is long."""
+    if sum(line.startswith("|") for line in lines) - 2 <= LONG:
+        return list(lines)
+    return ["<details>", f"<summary>{text(summary)}</summary>", "", *lines, "</details>", ""]
+
+
 def _is_short(value: object) -> bool:
     if isinstance(value, Mapping):
         return False

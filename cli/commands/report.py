@@ -42,13 +42,12 @@ def command(folder: str, as_json: bool) -> int:
     document = _certificate(path, data)
     result = _result(path, data, document)
     repeat = data.get("command_line") or _recorded(document).get("command") or ""
-    commands = [c for c in checking_commands(str(repeat), document) if c]
 
     def write() -> None:
         write_report(
             path, result, rounds=_records(outcome.get("rounds")),
             counterexamples=_records(outcome.get("counterexamples")), certificate=document,
-            commands=commands,
+            commands=checking_commands(document), repeat=str(repeat),
         )  # fmt: skip
 
     held.announce("report.md")

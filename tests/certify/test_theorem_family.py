@@ -234,9 +234,10 @@ def test_the_words_say_all_that_follows_and_round_to_the_safe_side(
     words, discrete = theorem.words, theorem.problem.is_discrete
     assert "stays there" in words and "never leaves it" in words
     assert "for every" in words and "disturbance" in words
-    assert "wall, corner" in words and "0.4 of the equilibrium" in words
+    centre = "centre" if theorem.claim is PRACTICAL else "equilibrium"
+    assert "wall, corner" in words and f"0.4 of the {centre}." in words
     if theorem.claim is not EXPONENTIAL:  # (1/2 − 1/16) · 128 = 56
-        assert ("56 steps" if discrete else "at most 56 ") in words
+        assert ("56 steps (a crude" if discrete else "at most 56 units of time (a crude") in words
         k = theorem.constants
         slower = replace(theorem, constants=replace(k, mu=k.mu * Fraction(9, 10)))
         assert ("63 steps" if discrete else "at most 62.23 ") in slower.words  # 62.22…

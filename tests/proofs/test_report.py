@@ -17,6 +17,9 @@ from certify import Candidate, Requested, StabilityResult, prove_stability
 from certify.candidate_file import save_candidate
 from learners.lqr import lqr_candidate
 from proofs.certificate import certificate_of
+from proofs.checker import check_bytes
+from proofs.figures import figure_data
+from proofs.picture_data import Scene
 from proofs.report import write_report
 from proofs.report_words import approximate, figure, table_of, text
 from proofs.statement import names_of
@@ -24,6 +27,7 @@ from systems import expression as ex
 from systems import zoo
 from systems.box import Box
 from systems.errors import InputError
+from systems.json_data import canonical_json
 from tests.proofs import results
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,9 +108,57 @@ def test_a_statement_on_a_part_of_the_domain_says_so(tmp_path: Path) -> None:
 
 def test_attraction_claims_nothing_at_the_equilibrium(tmp_path: Path) -> None:
     report = report_of(tmp_path, results.proved_attraction(), pictures=False)
-    assert "Nothing is claimed about convergence to the equilibrium itself." in report
+    assert "Nothing is claimed about convergence to the centre itself." in report
     assert "What happens inside {V ≤ c1} is excluded" in report.replace("\\", "")
     assert "Nothing is excluded" not in report and "negative definite" not in report
+
+
+def test_practical_stability_speaks_of_a_centre(tmp_path: Path) -> None:
+    """Nothing is claimed to be an equilibrium, in words, tables or legends."""
+    result = results.proved_attraction()
+    report = report_of(tmp_path, result, pictures=False)
+    said = report.split("Whoever takes the prover's word")[0]
+    assert "equilibrium" not in said and "around the centre $x^*$" in said
+    assert figure_data(Scene(result), (), (), {})["centreWord"] == "centre"
+    assert Scene(results.proved()).centre_word == "equilibrium"
+
+
+def test_boxes_are_examined_and_leaves_are_evidence(tmp_path: Path) -> None:
+    result = results.proved()
+    document = certificate_of(result)
+    report = report_of(tmp_path, result, certificate=document, pictures=False)
+    outcome = check_bytes((canonical_json(document) + "\n").encode(), 1)
+    assert outcome.status == "valid"
+    assert f"{outcome.leaves:,} leaves (closed boxes)" in report
+    assert f"examined {result.boxes:,} boxes" in report and "| boxes examined |" in report
+
+
+def test_a_setting_is_no_figure_of_what_came_of_it(tmp_path: Path) -> None:
+    known = {"settings": {"iterations": 10, "seed": 3}, "iterations": 4, "seed": 3}
+    for provenance in (known, dict(reversed(known.items()))):
+        report = report_of(tmp_path, results.proved(), provenance=provenance, pictures=False)
+        assert "| iterations | 4 |" in report and "| iterations (settings) | 10 |" in report
+        assert report.count("| seed | 3 |") == 1
+
+
+def test_long_tables_are_folded_and_short_ones_are_not(tmp_path: Path) -> None:
+    def told(count: int) -> str:
+        return report_of(tmp_path, results.proved(), history=[0.5] * count, provenance={},
+                         pictures=False)  # fmt: skip
+
+    assert "<details>" not in told(8)
+    assert "<summary>9 iterations</summary>" in told(9)
+    assert "<summary>The first and last 15 of 40 iterations</summary>" in told(40)
+
+
+def test_commands_say_in_which_folder_they_work(tmp_path: Path) -> None:
+    report = report_of(tmp_path, results.proved(), commands=["stableproof check c.json"],
+                       repeat="stableproof run pendulum --out o", pictures=False)  # fmt: skip
+    after = report.split("In the folder of this report (`cd` there first):")[1]
+    ours, given = after.split("Made by this command")
+    assert "stableproof check c.json" in ours and "--out o" not in ours
+    assert given.startswith(", whose paths are relative to the folder where it was given")
+    assert "stableproof run pendulum --out o" in given
 
 
 def test_the_level_from_which_V_decreases_has_one_name(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_the_region_can_be_seen_from_the_side(
     show(browser, files["three states"])
     choose(browser, "region", "view", "projection")
     names = "document.getElementById('region').data.map((t) => t.name)"
-    assert "shadow of the boxes inside V ≤ c2" in browser.value(names)
+    assert "shadow of the leaves inside V ≤ c2" in browser.value(names)
     assert "vector field in the slice" not in browser.value(names)
     choose(browser, "region", "view", "slice")
     assert "vector field in the slice" in browser.value(names)
@@ -245,7 +245,7 @@ def test_colours_tell_reason_or_margin(browser: chromium.Browser, files: dict[st
     shown = browser.value(names)
     assert any("%" in name for name in shown) and "V̇ ≤ −μ" not in shown
     choose(browser, "paving", "paving", "0")
-    assert "boxes have no margin" in browser.value(
+    assert "leaves have no margin" in browser.value(
         "document.querySelector('#paving-controls .note').textContent"
     )
 

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from proofs.report_html_markup import blocks, inline, slug
 from proofs.report_html_math import math_html
-from proofs.report_words import table, text
+from proofs.report_words import folded, table, text
 from proofs.statement import one_line
 
 
@@ -83,3 +83,11 @@ def test_an_unknown_command_stands_there_by_its_name() -> None:
 def test_anchors_are_plain() -> None:
     assert slug("What is excluded, and what is trusted") == "what-is-excluded-and-what-is-trusted"
     assert slug("ẋ < 0") == "0" and slug("…") == "section"
+
+
+def test_a_folded_table_opens_and_its_summary_is_text() -> None:
+    lines = folded("a <b>", table(["a", "b"], [["1", "2"]] * 9))
+    html = str(blocks([*lines, "after"]))
+    assert html.startswith("<details>\n<summary>a &lt;b&gt;</summary>\n<table")
+    assert html.endswith("</table>\n</details>\n<p>after</p>\n")
+    assert "<details" not in blocks([text("<details>"), "<summary>x</summary>"])
