@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
 
+from flint import ctx
+
 from .document import MAX_BYTES, Invalid, Unreadable, read
 from .parallel import check_all
 from .replay import Replay
@@ -47,8 +49,8 @@ def check_file(
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         return Outcome("unreadable", reason, [], 0, 0.0, None)
     return check_bytes(data, jobs, on_progress)
 
@@ -61,6 +63,7 @@ def check_bytes(
     """The same for the content of a file."""
     started = time.perf_counter()
     words: list[str] = []
+    precision = ctx.prec
     leaves, claim = 0, None
 
     def outcome(status: Literal["valid", "invalid", "unreadable"], message: str = "") -> Outcome:
@@ -71,11 +74,15 @@ def check_bytes(
         document = read(data)
         claim = document["sha256"]["statement"]
         replay = Replay(document)
-        leaves, words = replay.leaves, describe(replay.statement)
+        leaves, words = replay.leaves, describe(replay.statement, replay.volume)
         replay.check_exact()
         check_all(replay, data, jobs, on_progress)
     except Unreadable as error:
         return outcome("unreadable", str(error))
     except Invalid as error:
         return outcome("invalid", str(error))
+    except Exception as error:  # whatever it is, nothing has been shown
+        return outcome("unreadable", f"{type(error).__name__} in the checker; nothing is decided")
+    finally:
+        ctx.prec = precision
     return outcome("valid")

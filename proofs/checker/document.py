@@ -123,7 +123,7 @@ def integer(data: Any, where: str, below: int, least: int = 0) -> int:
 
 def text(data: Any, where: str, most: int = 200) -> str:
     """One printable line, so that nothing can forge what is printed around it."""
-    if not isinstance(data, str) or len(data) > most or not data.isprintable():
+    if not isinstance(data, str) or len(data) > most or not data.isprintable() or "  " in data:
         raise Unreadable(f"{where}: a line of at most {most} printable characters is wanted")
     return data
 

@@ -22,8 +22,8 @@ Form = dict[tuple[int, ...], fmpq]
 LARGEST = 64
 """Products with more terms than this become an atom of their two factors."""
 
-LONGEST = 50_000
-"""Bits of a coefficient."""
+LONGEST, HIGHEST = 50_000, 1000
+"""Bits of a coefficient; atoms of a product."""
 
 ODD, EVEN = {"sin", "tan", "tanh"}, {"cos"}
 AT_ZERO: dict[str, int | fmpq] = {
@@ -49,10 +49,7 @@ class Exact:
             if i not in self.forms:
                 node = self.graph.nodes[i]
                 found = self._node(node, [self.forms[a] for a in node.args])
-                if any(max(c.p.bit_length(), c.q.bit_length()) > LONGEST
-                       for form in found for c in form.values()):  # fmt: skip
-                    raise Undefined("its exact numbers become too long")
-                self.forms[i] = found
+                self.forms[i] = [bounded(form) for form in found]
         return self.forms[root]
 
     def atom(self, *key: Hashable) -> Form:
@@ -149,13 +146,21 @@ class Exact:
             (a, x), (b, y) = primitive(p), primitive(q)
             pair = self.atom("product", *sorted((self._label(a), self._label(b))))
             return combination([(x * y, pair)], fmpq(0))
+        if max(map(len, p)) + max(map(len, q)) > HIGHEST:
+            raise Undefined("powers too high to be exact")
         out: Form = {}
         for m, c in p.items():
             accumulate(out, ((tuple(sorted(m + n)), d) for n, d in q.items()), c)
-        return out
+        return bounded(out)
 
     def _label(self, p: Form) -> int:
         return self._atoms.setdefault(frozenset(p.items()), len(self._atoms))
+
+
+def bounded(form: Form) -> Form:
+    if any(max(c.p.bit_length(), c.q.bit_length()) > LONGEST for c in form.values()):
+        raise Undefined("numbers too long to be exact")
+    return form
 
 
 def number(value: int | fmpq) -> Form:

@@ -115,7 +115,8 @@ def read_program(data: Any, where: str) -> Program:
         args = tuple(integer(a, here, i) for a in items(row["args"], here))
         refs = tuple(integer(c, here, len(constants)) for c in items(row["constants"], here))
         numbers = tuple(integer(k, here, 10**9) for k in items(row["integers"], here))
-        if row["op"] == "variable":
+        op = text(row["op"], here, 20)
+        if op == "variable":
             if len(numbers) != 1 or numbers[0] not in offsets or args or refs:
                 raise Unreadable(f"{here}: no input begins there")
             numbers = (offsets[numbers[0]],)
@@ -123,13 +124,13 @@ def read_program(data: Any, where: str) -> Program:
         else:
             sizes = [out[a][1] for a in args]
             shapes = [constants[c][0] for c in refs]
-            fits = _fits(row["op"], size, sizes, shapes, numbers)
+            fits = _fits(op, size, sizes, shapes, numbers)
         entries += size
         if entries > MAX_ENTRIES:
             raise Unreadable(f"{here}: the registers have more than {MAX_ENTRIES:,} entries")
         if not fits:
             raise Unreadable(f"{here}: operands, constants and size do not fit the operation")
-        out.append((row["op"], size, args, refs, numbers))
+        out.append((op, size, args, refs, numbers))
     return Program(tuple(inputs), tuple(out), tuple(constants))
 
 
@@ -140,7 +141,7 @@ def _constant(data: Any, where: str) -> tuple[tuple[int, ...], Numbers]:
     return shape, tuple(number(v, f"{where}.entries[{i}]") for i, v in enumerate(entries))
 
 
-def _fits(op: Any, size: int, sizes: list[int], shapes: list[tuple[int, ...]],
+def _fits(op: str, size: int, sizes: list[int], shapes: list[tuple[int, ...]],
           integers: tuple[int, ...]) -> bool:  # fmt: skip
     if op == "constant":
         return not sizes and shapes == [(size,)] and not integers

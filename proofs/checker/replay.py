@@ -27,6 +27,8 @@ LADDERS = ((1,), (1, 2), (2,), (2, 3), (3,), (3, 4), (4,), (4, 6))
 Sides = Sequence[tuple[Fraction, Fraction]]
 Chosen = Sequence[tuple[Constraint, Fraction]]
 
+MAX_LEAVES = 5_000_000
+
 MOST_COST = 40_000.0
 """So many terms of models a leaf may take, with the parts that it is cut into."""
 
@@ -39,7 +41,8 @@ class Replay:
         self.trees: list[tuple[Condition, Tree]] = []
         for condition, data in self.statement.conditions(document["evidence"]):
             where, J = f"evidence.{condition.name}.tree", len(condition.constraints)
-            self.trees.append((condition, read_tree(data, where, len(condition.regions), J)))
+            self._add(condition, read_tree(data, where, len(condition.regions), J))
+        self.volume: Fraction | None = None
         if document["volume"] is not None:
             volume = fields(document["volume"], "volume", "at_least", "unit", "tree")
             self.volume = Fraction(real(volume["at_least"], "volume.at_least"))
@@ -48,10 +51,15 @@ class Replay:
             tree = read_tree(volume["tree"], "volume.tree", 1, 2)
             if any(reason > 1 for reason in tree.reasons):
                 raise Unreadable("volume.tree.reasons: other than 0 and 1")
-            self.trees.append((Condition("volume", domain, (inside,)), tree))
+            self._add(Condition("volume", domain, (inside,)), tree)
         self.matrices = Matrices(self.statement.graph)
         self._fixed: dict[int, dict[int, Register]] = {}
         self._ladders = Ladders(len(self.statement.states) + len(self.statement.disturbances))
+
+    def _add(self, condition: Condition, tree: Tree) -> None:
+        self.trees.append((condition, tree))
+        if self.leaves > MAX_LEAVES:
+            raise Unreadable(f"more than {MAX_LEAVES:,} leaves in all")
 
     @property
     def leaves(self) -> int:
@@ -101,7 +109,10 @@ class Replay:
                         f"reason {leaf.reason}"
                     )
             if condition.name == "volume":
-                need(counted >= self.volume, "volume: the boxes inside have less than at_least")
+                need(
+                    counted >= (self.volume or 0),
+                    "volume: the boxes inside have less than at_least",
+                )
 
     def _closes(self, condition: Condition, leaf: Leaf) -> bool:
         """Whether the leaf's reason holds on its box, cut into parts where that is needed."""

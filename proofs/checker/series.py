@@ -26,6 +26,9 @@ def coefficients(op: str | int, c: Ball, m: int) -> list[Ball]:
     if isinstance(op, int):
         rest = range(op, max(op - m, 0) - 1, -1)
         out = [_integer_power(c, e) * comb(op, e) for e in rest]
+        size = abs(out[0]).upper()
+        if not (size == 0 or 1 / _HUGE < size < _HUGE):
+            raise Undefined("a number beyond all bounds")
         return out + [arb(0)] * (m + 1 - len(out))
     out = _SERIES[op](c, m)
     if not all(map(arb.is_finite, out)):
@@ -50,7 +53,7 @@ def _integer_power(c: Ball, exponent: int) -> Ball:
     return _hull_of_ends(lambda z: z**exponent, c)
 
 
-_NARROW = arb(2) ** -20
+_NARROW, _HUGE = arb(2) ** -20, arb(2) ** 1_000_000
 
 
 def _monotone(function: Callable[[Ball], Ball], c: Ball) -> Ball:

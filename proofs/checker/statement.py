@@ -14,7 +14,7 @@ from typing import Any, Literal
 from flint import fmpq, fmpq_mat
 
 from .document import Invalid, Unreadable, box, digest, fields, items, rational, real, text
-from .graph import Graph, Program, read_program, tape
+from .graph import BINARY, UNARY, Graph, Program, read_program, tape
 from .trees import Region
 
 ASYMPTOTIC, EXPONENTIAL = "asymptotic stability", "exponential stability"
@@ -113,6 +113,11 @@ class Statement:
         self.states, self.inputs, self.disturbances = kinds.values()
         if not self.states:
             raise Unreadable(f"{where}.states: there are none")
+        names = [v.name for signals in kinds.values() for v in signals]
+        if len(set(names)) < len(names) or not all(map(_is_name, names)):
+            raise Unreadable(
+                f"{where}: names of states, inputs and disturbances are no names, or twice"
+            )
 
     def _read_ellipsoid(self, data: Any, n: int) -> None:
         self.P = self.R = None
@@ -186,12 +191,14 @@ class Statement:
             self._check_ellipsoid()
 
     def _check_ellipsoid(self) -> None:
-        """P ≻ 0 by its leading minors, and {q ≤ c_q} in the interior of D, in rationals."""
+        """P ≻ 0, and {q ≤ c_q} in the interior of D, in rationals."""
         P, n = self.P, len(self.states)
         need(P.transpose() == P, "P is not symmetric")
-        minors = [fmpq_mat(k, k, [P[i, j] for i in range(k) for j in range(k)]).det()
-                  for k in range(1, n + 1)]  # fmt: skip
-        need(all(d > 0 for d in minors), "P is not positive definite")
+        if n * max(max(v.p.bit_length(), v.q.bit_length()) for v in P.entries()) > 50_000:
+            raise Unreadable("statement.ellipsoid.P: too many digits for so many states")
+        # The roots are real; none is ≤ 0 iff the coefficients alternate and none is 0 (Descartes).
+        signs = [v * (-1) ** (n - k) for k, v in enumerate(P.charpoly().coeffs())]
+        need(all(v > 0 for v in signs), "P is not positive definite")
         need(self.c_q > 0, "c_q is not positive")
         # On {q ≤ c_q}, |xᵢ − x*ᵢ|² is at most c_q (P⁻¹)ᵢᵢ, and is that somewhere.
         inverse = P.inv()
@@ -278,6 +285,11 @@ class Statement:
                 sides[i] = (end, end)
                 out.append(self._whole(sides))
         return tuple(out)
+
+
+def _is_name(text: str) -> bool:
+    """Not what a formula would be read by otherwise."""
+    return text.isidentifier() and text not in UNARY | BINARY | {"pi"}
 
 
 def need(holds: bool, gap: str) -> None:

@@ -16,7 +16,7 @@ class _TooLongError(Exception):
     pass
 
 
-def describe(s: Statement) -> list[str]:
+def describe(s: Statement, volume: Fraction | None) -> list[str]:
     """Lines of text; everything here comes from the statement that is checked."""
     rows = [
         ("theorem", f"{s.theorem}, in {'discrete' if s.discrete else 'continuous'} time"),
@@ -44,6 +44,8 @@ def describe(s: Statement) -> list[str]:
     rows.append(("constants", ", ".join(f"{k} = {_short(v)}" for k, v in values if v is not None)))
     rows.append(("claimed", f"for every start x in D with V(x) <= c2 = {_short(s.c2)},"))
     rows += [("", line) for line in _conclusion(s)]
+    if volume is not None:
+        rows.append(("volume", f"of {{x in D : V(x) <= c2}} at least {_below(volume)}"))
     return [f"{head:<12} {line}" for head, line in rows]
 
 
@@ -82,10 +84,18 @@ def _interval(ends: tuple[Fraction, Fraction]) -> str:
 def _short(value: Fraction | fmpq) -> str:
     """Exact where a few characters do, else marked as rounded."""
     exact = value if isinstance(value, Fraction) else Fraction(int(value.p), int(value.q))
+    if not 1e-300 < abs(exact) < 1e300:
+        return "0" if not exact else "a number beyond 1e300" if abs(exact) > 1 else "a tiny number"
     for text in (f"{float(exact):.6g}", str(exact)):
         if len(text) <= 12 and Fraction(text) == exact:
             return text
     return f"~{float(exact):.6g}"
+
+
+def _below(value: Fraction) -> str:
+    """Six digits, rounded down."""
+    shown = float(f"{float(value):.6g}")
+    return f"{shown if Fraction(shown) <= value else shown * (1 - 1e-5):.6g}"
 
 
 class _Formulas:
