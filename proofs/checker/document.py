@@ -153,6 +153,8 @@ def number(data: Any, where: str) -> fmpq:
     """An exact number: a hexadecimal float, or a quotient that is none."""
     if isinstance(data, str) and "/" in data:
         quotient = rational(data, where)
+        if abs(quotient) < 2**1024 and Fraction(float(quotient)) == quotient:
+            raise Unreadable(f"{where}: a number that a float64 equals is written as one")
         return fmpq(quotient.numerator, quotient.denominator)
     return fmpq(*real(data, where).as_integer_ratio())
 
