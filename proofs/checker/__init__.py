@@ -3,8 +3,9 @@
 It needs Python and python-flint (Arb's balls) only. From the file it takes the statement and, as
 hints, how to cut the region; the theorem's conditions, derivatives and bounds are all its own, so a
 wrong hint can only make it say "invalid". Read in this order: ``statement`` (what is claimed and
-which conditions it takes), ``replay`` (how a leaf is closed), ``models`` and ``series`` (the
-enclosures), ``exact`` (the equilibrium), and ``document``, ``graph``, ``trees`` (the file).
+which conditions it takes), ``replay`` (how a leaf is closed), ``algebra``, ``models`` and
+``series`` (the enclosures), ``exact`` (the equilibrium), and ``document``, ``graph``, ``trees``
+(the file).
 """
 
 from __future__ import annotations

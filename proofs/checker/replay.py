@@ -10,9 +10,10 @@ from typing import Any
 
 from flint import arb, ctx, fmpq
 
+from .algebra import Model, ball, plus, scaled, total
 from .document import Invalid, Unreadable, fields, real
 from .exact import Exact
-from .models import Box, Matrices, Model, Register, ball, plus, scaled, total
+from .models import Box, Matrices, Register
 from .series import Ball, Undefined
 from .statement import PRACTICAL, Condition, Constraint, Statement, need
 from .trees import Leaf, Region, Tree, read_tree
