@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certify.budget import Budget, Clock
 from certify.conditions import Condition, Constraint
-from certify.enclosure.engine import Engine, Levels
+from certify.enclosure.engine import Engine, Levels, Tested
 from certify.falsify import confirm, falsify
 from certify.open_boxes import Boxes, OpenBoxes
-from certify.split_tree import TreeBuilder
+from certify.split_tree import SplitTree, TreeBuilder
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 from systems.box import Box
 from systems.exact import short_fraction
@@ -30,6 +31,21 @@ FINEST = 2.0**-40
 
 CHOICE_INTERVAL = 2048
 """After so many boxes the Taylor order is chosen anew."""
+
+
+class Tester(Protocol):
+    """What closes boxes: the engine itself, or bounds of another kind."""
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The ways of bounding that are worth trying."""
+
+    def cost(self, order: int) -> float:
+        """What testing one box costs, in arbitrary units."""
+
+    def test(self, lower: Array, upper: Array, order: int, levels: Levels, scale: Array) -> Tested:
+        """Try to close every box; lower, upper (B, n) as floats, meant exactly."""
+
 
 Relax = Callable[[Condition, Counterexample], Condition | None]
 """Given a rigorous counterexample, a weaker condition to go on with (levels only), or None."""
@@ -74,6 +90,8 @@ def search(
     frontier: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     seed: int = 0,
+    tester: Tester | None = None,
+    start: SplitTree | None = None,
 ) -> Search:
     """Decide a condition by splitting its regions until every box is closed.
 
@@ -82,11 +100,22 @@ def search(
     an "at most" constraint whose level may be lowered when the budget ends: boxes then leave by
     their value, lowest first, and what is below the lowest open box is proved. ``order`` fixes the
     Taylor order, which is else chosen from the cost of a box and the share of boxes that close.
+    ``tester`` closes boxes in the engine's stead, which still confirms counterexamples; the
+    evidence is then worth what the tester is. With ``start`` the search begins with the leaves of
+    that tree over the condition's regions, all of them open.
     Raises ValueError where engine, frontier or a relaxation do not fit the condition.
     """
     started = time.perf_counter()
     run = _Run(
-        condition, budget, engine or engine_of(condition), order, relax, frontier, on_progress
+        condition,
+        budget,
+        engine or engine_of(condition),
+        order,
+        relax,
+        frontier,
+        on_progress,
+        tester,
+        start,
     )
     verdict = run.decide(seed)
     return Search(verdict, run.condition, run.boxes, time.perf_counter() - started, run.order)
@@ -139,26 +168,37 @@ class _Run:
         relax: Relax | None,
         frontier: int | None,
         on_progress: Callable[[Progress], None] | None,
+        tester: Tester | None,
+        start: SplitTree | None,
     ) -> None:
         _check_fit(condition, engine, frontier)
         self.condition, self.engine, self.relax = condition, engine, relax
         self.frontier, self.on_progress = frontier, on_progress
         self.clock: Clock = budget.started()
+        self.tester: Tester = tester or engine
         self.fixed_order = order
-        self.order = order or engine.orders[0]
+        self.order = self.tester.orders[0] if order is None else order
         self.boxes = 0
         self.levels = Levels.of(condition.violation)
         ends = [r.outer() for r in condition.regions]
         self.lower = np.array([a for a, _ in ends])
         self.upper = np.array([b for _, b in ends])
         self.scale = (self.upper - self.lower).max(axis=0)
-        self.tree = TreeBuilder(len(ends))
+        self.tree = TreeBuilder(len(ends), start)
         ceiling = None if frontier is None else float(condition.violation[frontier].level)
         self.open = OpenBoxes(ceiling)
-        unranked = np.full(len(ends), -np.inf)
-        self.open.push(Boxes(np.arange(len(ends)), self.lower, self.upper, unranked))
+        self.open.push(self._first_boxes(start))
         self.settled = 0.0
         self.since_choice = 0
+
+    def _first_boxes(self, start: SplitTree | None) -> Boxes:
+        """The regions, or the leaves of a tree over them."""
+        if start is None:
+            nodes, lower, upper = np.arange(len(self.lower)), self.lower, self.upper
+        else:
+            nodes = np.flatnonzero(start.axis < 0)
+            lower, upper = (ends[nodes] for ends in start.boxes(self.lower, self.upper))
+        return Boxes(nodes, lower, upper, np.full(len(nodes), -np.inf))
 
     def decide(self, seed: int) -> Verdict:
         found = self._weaken(falsify(self.condition, self.engine, seed))
@@ -201,7 +241,7 @@ class _Run:
     def _round(self, boxes: Boxes) -> Verdict | None:
         nodes, lower, upper = boxes.nodes, boxes.lower, boxes.upper
         self._choose_order(lower, upper)
-        tested = self.engine.test(lower, upper, self.order, self.levels, self.scale)
+        tested = self.tester.test(lower, upper, self.order, self.levels, self.scale)
         self.boxes += len(nodes)
         closed = tested.reason >= 0
         self.tree.close(nodes[closed], tested.reason[closed], tested.weight[closed])
@@ -280,7 +320,8 @@ class _Run:
 
     def _undecided(self, lower: Array, upper: Array) -> str:
         """Why a box that cannot be split further is open: what is known there, and how closely."""
-        low, high = self.engine.bound(lower[None], upper[None], self.order)
+        order = self.order if self.tester is self.engine else self.engine.orders[0]
+        low, high = self.engine.bound(lower[None], upper[None], order)
         used = sorted({c.output for c in self.condition.violation})
         where = ", ".join(f"{v:.6g}" for v in 0.5 * (lower + upper))
         names = self.condition.outputs
@@ -305,11 +346,11 @@ class _Run:
             return
         sample = np.linspace(0, len(lower) - 1, 48).astype(int)
         best = np.inf
-        for order in self.engine.orders:
-            tested = self.engine.test(lower[sample], upper[sample], order, self.levels, self.scale)
+        for order in self.tester.orders:
+            tested = self.tester.test(lower[sample], upper[sample], order, self.levels, self.scale)
             share = max(float((tested.reason >= 0).mean()), 0.25 / len(sample))
             # An open box costs its children too: on average as much again, at least.
-            price = self.engine.cost(order) / share
+            price = self.tester.cost(order) / share
             if price < best:
                 best, self.order = price, order
         self.since_choice = len(lower)

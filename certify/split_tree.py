@@ -55,15 +55,21 @@ class SplitTree:
 class TreeBuilder:
     """A split tree that grows as a search goes on."""
 
-    def __init__(self, roots: int) -> None:
+    def __init__(self, roots: int, start: SplitTree | None = None) -> None:
+        """With ``start``, from that tree, its leaves open again. ValueError where roots differ."""
+        if start is not None and start.roots != roots:
+            raise ValueError(f"a tree over {start.roots} regions, not {roots}")
         self.roots = roots
-        self.count = roots
-        capacity = max(1024, 2 * roots)
+        self.count = roots if start is None else start.nodes
+        capacity = max(1024, 2 * self.count)
         self.axis = np.full(capacity, -2, dtype=np.int8)  # −2: still open
         self.cut = np.zeros(capacity)
         self.child = np.zeros(capacity, dtype=np.int64)
         self.reason = np.zeros(capacity, dtype=np.int16)
         self.weight = np.zeros(capacity)
+        if start is not None:
+            self.axis[: self.count] = np.where(start.axis < 0, -2, start.axis)
+            self.cut[: self.count], self.child[: self.count] = start.cut, start.child
 
     def close(
         self, nodes: NDArray[np.int64], reason: NDArray[np.int64], weight: NDArray[np.float64]

@@ -173,6 +173,7 @@ def _proved(search: Search, name: str) -> Condition:
         search.condition.regions
     )
     _require(covered, f"the condition {name!r} has no evidence for all of its regions")
+    _require(not verdict.trust, f"the proof of {name!r} rests on a foreign solver")
     return search.condition
 
 

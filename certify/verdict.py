@@ -31,9 +31,14 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Proved(_Verdict):
-    """The condition holds on its whole region. ``evidence`` is the split tree that covers it."""
+    """The condition holds on its whole region. ``evidence`` is the split tree that covers it.
+
+    ``trust``: what has to be believed besides, one line each; empty where the evidence can be
+    replayed by the checker. Only such a proof makes a theorem.
+    """
 
     evidence: SplitTree | None = None
+    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

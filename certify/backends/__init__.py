@@ -1,0 +1,34 @@
+"""The backends, in order of preference: the one place that lists them.
+
+A name may carry a variant after a colon, such as ``lirpa:crown``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from certify.backends.base import Answer, Availability, Backend, Soundness
+from certify.backends.taylor import Taylor
+
+__all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "installed", "names"]
+
+_MADE_BY: dict[str, Callable[[], Backend]] = {
+    "taylor": Taylor,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every name that :func:`backend` takes."""
+    return tuple(_MADE_BY)
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name. Raises ValueError, listing the names, where there is none."""
+    if name not in _MADE_BY:
+        raise ValueError(f"there is no backend {name[:40]!r}; there are {', '.join(_MADE_BY)}")
+    return _MADE_BY[name]()
+
+
+def installed() -> tuple[Backend, ...]:
+    """The backends that can be used here."""
+    return tuple(b for b in map(backend, names()) if b.availability().available)

@@ -1,0 +1,149 @@
+"""A solver in a process of its own, which can be stopped, and cannot take the run down with it.
+
+What goes in and what comes out is JSON. The child's answer is not trusted to be one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from certify.backends.base import BackendError, NoViolation, Open, Points
+from certify.budget import Budget
+from certify.condition_json import condition_to_json
+from certify.conditions import Condition
+
+MEMORY = 4 << 30
+"""Bytes of address space that a solver may take beyond what its process starts with."""
+
+GRACE = 5.0
+"""Seconds beyond the budget, for starting up and for a solver that keeps the time itself."""
+
+MOST_OUTPUT = 1 << 24
+
+
+def solve_in_child(
+    task: str,
+    condition: Condition,
+    budget: Budget,
+    options: Mapping[str, object] | None = None,
+    *,
+    trust: tuple[str, ...] = (),
+    memory: int = MEMORY,
+) -> NoViolation | Points | Open:
+    """The answer of a task of :mod:`certify.backends.worker` on the condition.
+
+    ``options`` is JSON data for the task, beside "seconds", which it gets from the budget.
+    ``trust`` is what a proof rests on. Raises BackendError where the child dies, or answers
+    nonsense.
+    """
+    if budget.seconds <= 0:
+        return Open("no time is left")
+    request = {
+        "condition": condition_to_json(condition),
+        "options": {**(options or {}), "seconds": budget.seconds},
+        "memory": memory,
+    }
+    text = run_child(worker_command(task), json.dumps(request).encode(), budget.seconds + GRACE)
+    if text is None:
+        return Open(f"the time limit of {budget.seconds:g} s ran out, and it was stopped")
+    return _read(text, trust)
+
+
+def worker_command(task: str) -> list[str]:
+    # -P: a folder named certify where the command is run is none of ours
+    return [sys.executable, "-P", "-m", "certify.backends.worker", task]
+
+
+def run_child(command: Sequence[str], stdin: bytes, seconds: float) -> bytes | None:
+    """Its standard output, or None where it had to be stopped. Raises BackendError where it fails.
+
+    The whole process group is ended, whatever happens.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BackendError(f"could not be started: {error}") from None
+    try:
+        out, err = child.communicate(stdin, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with suppress(OSError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stdout, child.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+    if child.returncode:
+        raise BackendError(_why(child.returncode, err))
+    if len(out) > MOST_OUTPUT:
+        raise BackendError("gave an answer of more than 16 MB")
+    return out
+
+
+def _why(code: int, stderr: bytes) -> str:
+    """Why a child ended as it did."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
+    last = next((line for line in reversed(lines) if line), "")[:300]
+    if "MemoryError" in last or "std::bad_alloc" in last or "out of memory" in last.lower():
+        return "ran out of memory"
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"died of {name}{': ' + last if last else ''}"
+    return f"ended with code {code}{': ' + last if last else ''}"
+
+
+def _read(text: bytes, trust: tuple[str, ...]) -> NoViolation | Points | Open:
+    """The child's answer. Raises BackendError unless it has exactly one of the three forms."""
+    nonsense = BackendError("gave an answer that is none")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise nonsense from None
+    match data:
+        case {"open": str(reason), **rest} if not rest:
+            return Open(reason)
+        case {"no_violation": True, "said": str(said), **rest} if not rest:
+            return NoViolation(trust, said=said)
+        case {"points": list(points), "said": str(said), **rest} if not rest:
+            try:
+                rows = [[_number(v) for v in row] for row in points]
+                array = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+            except (TypeError, ValueError):
+                raise nonsense from None
+            return Points(array, said)
+    raise nonsense
+
+
+def _number(value: object) -> float:
+    """A float as the worker writes it; what is none becomes NaN."""
+    if not isinstance(value, str):
+        raise TypeError
+    try:
+        return float.fromhex(value)
+    except (ValueError, OverflowError):
+        return math.nan
