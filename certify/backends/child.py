@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ GRACE = 5.0
 """Seconds beyond the budget, for starting up and for a solver that keeps the time itself."""
 
 MOST_OUTPUT = 1 << 24
+MOST_NOISE = 1 << 16
+PIECE = 1 << 16
 
 
 def solve_in_child(
@@ -67,7 +70,8 @@ def worker_command(task: str) -> list[str]:
 def run_child(command: Sequence[str], stdin: bytes, seconds: float) -> bytes | None:
     """Its standard output, or None where it had to be stopped. Raises BackendError where it fails.
 
-    The whole process group is ended, whatever happens.
+    The whole process group is ended, whatever happens, and no output that a child goes on making,
+    or a process that it left behind, fills the memory or holds up the caller.
     """
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
@@ -80,26 +84,81 @@ def run_child(command: Sequence[str], stdin: bytes, seconds: float) -> bytes | N
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BackendError(f"could not be started: {error}") from None
     try:
-        out, err = child.communicate(stdin, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None
+        conversation = _Conversation(child, stdin)
+        ended = conversation.wait(seconds)
     finally:
-        with suppress(OSError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout, child.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-    if child.returncode:
-        raise BackendError(_why(child.returncode, err))
+        _end(child)
+    out, err = conversation.finish()
     if len(out) > MOST_OUTPUT:
         raise BackendError("gave an answer of more than 16 MB")
+    if not ended:
+        return None
+    if child.returncode:
+        raise BackendError(_why(child.returncode, err))
     return out
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+    child.wait()
+
+
+class _Conversation:
+    """Threads that feed a child, and keep the beginning of its answer and the end of its noise."""
+
+    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes) -> None:
+        self._child, self._stdin = child, stdin
+        self._out, self._err = bytearray(), bytearray()
+        self._waiting = threading.Thread(target=self._await_end, daemon=True)
+        jobs = (self._feed, self._read_answer, self._read_noise)
+        self._talking = [threading.Thread(target=job, daemon=True) for job in jobs]
+        for thread in (self._waiting, *self._talking):
+            thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the child ended by itself in that time (or was stopped for saying too much)."""
+        self._waiting.join(seconds)
+        return not self._waiting.is_alive()
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """What was read. A process that escaped the group may hold the pipes: it is not awaited."""
+        for thread in self._talking:
+            thread.join(1.0)
+        return bytes(self._out), bytes(self._err)
+
+    def _await_end(self) -> None:
+        """Without reaping it where that can be done: its group's number is then nobody else's."""
+        if hasattr(os, "waitid"):
+            with suppress(OSError):
+                os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._child.wait()
+
+    def _feed(self) -> None:
+        assert self._child.stdin is not None
+        with suppress(OSError, ValueError), self._child.stdin as stream:
+            stream.write(self._stdin)
+
+    def _read_answer(self) -> None:
+        assert self._child.stdout is not None
+        with suppress(OSError, ValueError), self._child.stdout as stream:
+            while piece := os.read(stream.fileno(), PIECE):
+                self._out += piece
+                if len(self._out) > MOST_OUTPUT:
+                    self._child.kill()
+                    return
+
+    def _read_noise(self) -> None:
+        assert self._child.stderr is not None
+        with suppress(OSError, ValueError), self._child.stderr as stream:
+            while piece := os.read(stream.fileno(), PIECE):
+                self._err += piece
+                del self._err[:-MOST_NOISE]
 
 
 def _why(code: int, stderr: bytes) -> str:
