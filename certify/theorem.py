@@ -26,6 +26,7 @@ __all__ = [
     "Constants",
     "Theorem",
     "check_constants",
+    "check_statement",
     "conclude",
     "required_conditions",
 ]
@@ -124,23 +125,44 @@ def conclude(
 ) -> Theorem:
     """The theorem that the evidence supports.
 
+    The theorem keeps the evidence that the claim needs, and no other. Raises ValueError naming the
+    gap where it does not support the claim: a caller has then a bug, and no certificate.
+    """
+    wanted = required_conditions(claim, problem, constants, ellipsoid)
+    for name in wanted:
+        _require(name in evidence, f"the condition {name!r} was not examined")
+        _check_proved(evidence[name], name)
+    stated = {name: evidence[name].condition for name in wanted}
+    check_statement(claim, problem, constants, ellipsoid, stated)
+    kept = {name: evidence[name] for name in wanted}
+    return Theorem(claim, problem, constants, ellipsoid, kept)
+
+
+def check_statement(
+    claim: Claim,
+    problem: StabilityProblem,
+    constants: Constants,
+    ellipsoid: Ellipsoid | None,
+    stated: Mapping[str, Condition],
+) -> None:
+    """That these conditions, if they all hold, imply the claim. Raises ValueError naming the gap.
+
     That x* is an equilibrium for every disturbance, and V(x*) = 0, needs no evidence: it is shown
-    here, once more. The theorem keeps the evidence that the claim needs, and no other. Raises
-    ValueError naming the gap where it does not support the claim: a caller has then a bug, and no
-    certificate.
+    here, once more.
     """
     wanted = required_conditions(claim, problem, constants, ellipsoid)
     if claim.closes_origin:
         _require(equilibrium_verdict(problem) is None, "x* is not shown to be an equilibrium")
     _require(centre_verdict(problem) is None, "V(x*) = 0 is not shown")
     for name, condition in wanted.items():
+        _require(name in stated, f"the condition {name!r} was not examined")
+        _check_same_but_for_regions(stated[name], name, condition)
         if name == "contraction":
             assert ellipsoid is not None and constants.c_q is not None
-            _shows_contraction(evidence, condition, problem, ellipsoid, constants.c_q)
+            _check_covers(stated[name], problem, ellipsoid, constants.c_q)
         else:
-            _shows(evidence, name, condition)
-    kept = {name: evidence[name] for name in wanted}
-    return Theorem(claim, problem, constants, ellipsoid, kept)
+            same = stated[name].regions == condition.regions
+            _require(same, f"{name!r} was shown on another region")
 
 
 def _require(holds: bool, gap: str) -> None:
@@ -148,24 +170,14 @@ def _require(holds: bool, gap: str) -> None:
         raise ValueError(gap)
 
 
-def _shows(evidence: Mapping[str, Search], name: str, wanted: Condition) -> None:
-    """The evidence proves exactly the wanted condition: tape, constraints and regions agree."""
-    shown = _shown_but_for_regions(evidence, name, wanted)
-    _require(shown.regions == wanted.regions, f"{name!r} was shown on another region")
-
-
-def _shown_but_for_regions(
-    evidence: Mapping[str, Search], name: str, wanted: Condition
-) -> Condition:
-    _require(name in evidence, f"the condition {name!r} was not examined")
-    shown = _proved(evidence[name], name)
+def _check_same_but_for_regions(shown: Condition, name: str, wanted: Condition) -> None:
+    """Tape and constraints are those wanted."""
     _require(shown.tape.digest == wanted.tape.digest, f"{name!r} is about another closed loop")
     _require(shown.violation == wanted.violation, f"{name!r} was shown with other constants")
-    return shown
 
 
-def _proved(search: Search, name: str) -> Condition:
-    """The condition that a search has proved, with a tree for every region."""
+def _check_proved(search: Search, name: str) -> None:
+    """The search has proved its condition, with a tree for every region."""
     verdict = search.verdict
     if not isinstance(verdict, Proved):
         raise ValueError(f"the condition {name!r} is not proved")
@@ -174,18 +186,12 @@ def _proved(search: Search, name: str) -> Condition:
     )
     _require(covered, f"the condition {name!r} has no evidence for all of its regions")
     _require(not verdict.trust, f"the proof of {name!r} rests on a foreign solver")
-    return search.condition
 
 
-def _shows_contraction(
-    evidence: Mapping[str, Search],
-    wanted: Condition,
-    problem: StabilityProblem,
-    ellipsoid: Ellipsoid,
-    level: Fraction,
+def _check_covers(
+    shown: Condition, problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction
 ) -> None:
-    """As _shows, on a region that may be any box around the ellipsoid, × W."""
-    shown = _shown_but_for_regions(evidence, "contraction", wanted)
+    """The contraction is stated on a region that may be any box around the ellipsoid, × W."""
     _require(len(shown.regions) == 1, "the contraction was not shown on one box")
     region, n = shown.regions[0], problem.system.state_dimension
     W = problem.system.disturbance_range
