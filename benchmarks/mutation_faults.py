@@ -25,12 +25,12 @@ from certify.falsify import falsify, violations_at
 from certify.fixed_point import centre_verdict, equilibrium_verdict
 from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
+from certify.tree_code import decode_tree
 from certify.verdict import Refuted
 from proofs.certificate import conditions_of, problem_of
 from proofs.certificate_reader import statement_from
 from proofs.statement import box_data
 from proofs.statement_reader import Statement
-from proofs.tree_code import decode_tree
 from systems.box import Box
 
 Array = NDArray[np.float64]

@@ -15,11 +15,11 @@ from certify.branch_and_bound import Search
 from certify.enclosure.rounding import ULPS
 from certify.result import StabilityResult
 from certify.theorem import Theorem
+from certify.tree_code import encode_tree
 from certify.verdict import Proved
 from proofs.certificate_problem import conditions_of, problem_of
 from proofs.certificate_reader import FORMAT, PARTS, VERSION, hashes_of, load_certificate
 from proofs.statement import Programs, annotations_of, box_data, one_line, statement_of
-from proofs.tree_code import encode_tree
 from systems.box import Box
 from systems.files import write_atomically
 from systems.json_data import canonical_json, plain

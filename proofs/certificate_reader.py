@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 
 from certify.split_tree import SplitTree
+from certify.tree_code import decode_tree
 from certify.volume import INSIDE, NOT_COUNTED
 from proofs.statement import sha256_of
 from proofs.statement_reader import Statement, box_from, read_annotations, read_statement
-from proofs.tree_code import decode_tree
 from systems.box import Box
 from systems.errors import InputError
 from systems.json_data import object_of, read_json, shown, text_of

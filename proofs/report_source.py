@@ -16,13 +16,13 @@ from certify.ellipsoid import Ellipsoid
 from certify.result import Requested, StabilityResult
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, conclude, required_conditions
+from certify.tree_code import decode_tree
 from certify.verdict import Proved
 from certify.volume import INSIDE, Paving
 from proofs.binding import binding_gaps
 from proofs.certificate_problem import constants_of, problem_of
 from proofs.certificate_reader import regions_of, statement_from, trees_of
 from proofs.statement_reader import Statement
-from proofs.tree_code import decode_tree
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.json_data import object_of

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify import StabilityResult
+from certify.tree_code import decode_tree, encode_tree
 from certify.verdict import Proved
 from proofs.binding import binding_gaps
 from proofs.certificate import (
@@ -26,7 +27,6 @@ from proofs.certificate import (
 )
 from proofs.certificate_reader import hashes_of, statement_from
 from proofs.statement import Programs
-from proofs.tree_code import decode_tree, encode_tree
 from systems import expression as ex
 from systems.box import Box
 from systems.errors import InputError

@@ -16,11 +16,11 @@ import pytest
 from certify import Candidate
 from certify.candidate import anchored_value
 from certify.split_tree import SplitTree, TreeBuilder
+from certify.tree_code import encode_tree
 from proofs import certificate_reader
 from proofs.certificate import certificate_of, conditions_of, load_certificate, save_certificate
 from proofs.certificate_reader import hashes_of
 from proofs.statement import Programs, closed_loop_data
-from proofs.tree_code import encode_tree
 from systems import expression as ex
 from systems.box import Box
 from systems.errors import InputError

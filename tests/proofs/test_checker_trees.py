@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from certify.tree_code import encode_tree
 from proofs.checker.document import Unreadable
 from proofs.checker.trees import MAX_SPLITS, Leaf, below, read_tree
-from proofs.tree_code import encode_tree
 from systems.box import Box
 from tests.proofs.test_tree_code import CONSTRAINTS, grown, leaf_table
 

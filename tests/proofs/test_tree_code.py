@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certify.split_tree import SplitTree, TreeBuilder
-from proofs.tree_code import decode_tree, encode_tree
+from certify.tree_code import decode_tree, encode_tree
 from systems.box import Box
 from systems.errors import InputError
 

@@ -43,7 +43,7 @@ def encode_tree(tree: SplitTree, regions: Sequence[Box], constraints: int) -> di
     Raises InputError where it is larger than a reader takes.
     """
     if tree.nodes - tree.leaves > MAX_SPLITS:
-        raise InputError(f"a split tree of {tree.leaves:,} leaves is too large for a certificate")
+        raise InputError(f"a split tree of {tree.leaves:,} leaves is too large to be stored")
     order = _preorder(tree)
     inner = order[tree.axis[order] >= 0]
     leaves = order[tree.axis[order] < 0]
