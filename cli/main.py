@@ -25,6 +25,11 @@ COMMANDS = {
     "check": ("cli.commands.check", "Recheck a certificate, trusting nothing of the prover."),
     "gate": ("cli.commands.gate", "Prove or re-check the claims of a file, for CI."),
     "report": ("cli.commands.report", "Write the report of a finished run anew."),
+    "export": ("cli.commands.export", "Write files for other tools: SMT-LIB, ONNX, C and more."),
+    "backends": (
+        "cli.commands.backends",
+        "List the solvers: versions, soundness, what is missing.",
+    ),
     "import": ("cli.commands.import_network", "Make a candidate of networks trained elsewhere."),
 }
 """Name → (module, short help). The short help stands here so that listing imports nothing."""
