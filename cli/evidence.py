@@ -13,10 +13,12 @@ from cli.errors import CODES
 from cli.output import say, say_json
 from cli.progress import waiting
 from cli.transcript import row
+from systems.files import write_atomically
 
 if TYPE_CHECKING:
     from certify.result import StabilityResult
     from certify.verdict import Verdict
+    from cli.panel import Consulted
     from cli.run_folder import RunFolder
 
 
@@ -50,6 +52,7 @@ def leave_evidence(
             "command": command,
             "settings": folder.data["settings"],
             "rounds": list(rounds),
+            **({"asked": list(result.asked)} if result.asked else {}),
         }
         document = certificate_of(result, provenance)
         saved = document
@@ -80,6 +83,38 @@ def leave_evidence(
         told.append(row("page", str(page)))
         folder.save(outcome={**out, "transcript": told})
     return out, told
+
+
+def leave_contradiction(
+    told: Consulted,
+    folder: RunFolder | None,
+    record: Mapping[str, Any],
+    lines: Sequence[str],
+    seed: int,
+) -> tuple[dict[str, Any], list[str]]:
+    """Write the bug report of a contradiction, if there is one, into the folder, if there is one.
+
+    Returns the record with its path, and the transcript with it, or with how to get it.
+    """
+    from certify.opinions import statement_of
+    from cli.bug_report import FILE, bug_report
+    from systems.json_data import canonical_json
+
+    if not told.clash:
+        return dict(record), list(lines)
+    if folder is None:
+        how = "the same command with --out DIR writes all that reproduces it into one file"
+        return {**record, "bug_report": None}, [*lines, row("bug report", how)]
+    document = bug_report(
+        told.clash,
+        statement_of(told.own).conditions,
+        system=told.own.problem.system.name,
+        seed=seed,
+        seconds=told.seconds,
+        command=repeating_command(),
+    )
+    path = folder.write(FILE, lambda p: write_atomically(p, canonical_json(document) + "\n"))
+    return {**record, "bug_report": str(path)}, [*lines, row("bug report", str(path))]
 
 
 def draw(folder: RunFolder, report: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.output import note
+from cli.panel import panel_settings
 from systems.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ def constant_settings(options: Mapping[str, Any]) -> dict[str, object]:
     """The options about the proof, as JSON data."""
     given = {k: options.get(k) for k in CONSTANTS}
     exact = {k: None if v is None else _text(v) for k, v in given.items()}
-    return {**exact, "claim": options["claim"], "time_limit": options["time_limit"]}
+    return {
+        **exact,
+        "claim": options["claim"],
+        "time_limit": options["time_limit"],
+        **panel_settings(options),
+    }
 
 
 def learner_settings(options: Mapping[str, Any]) -> dict[str, object]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cli.errors import CODES
-from cli.evidence import leave_evidence
+from cli.errors import CODES, StoppedByUserError
+from cli.evidence import leave_contradiction, leave_evidence
 from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
@@ -16,7 +16,9 @@ from systems.errors import InputError
 if TYPE_CHECKING:
     from certify.candidate import Candidate
     from certify.result import Requested
+    from certify.verdict import Verdict
     from cli.inputs import Plant
+    from cli.panel import Panel
     from cli.run_folder import RunFolder
     from learners.refine import Attempt, Learner
     from learners.repair import Repair
@@ -33,6 +35,7 @@ class Loop:
     time_limit: float
     seed: int
     folder: RunFolder | None
+    panel: Panel
     lines: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
@@ -51,6 +54,7 @@ class Loop:
         self._repair = repair or Repair.none(self.plant.system.state_dimension)
         warm_up()
         last: Attempt | None = None
+        clock = Budget(self.time_limit).started()
         with ProgressBars() as bars:
 
             def on_trained(number: int, candidate: Candidate, elapsed: float) -> None:
@@ -62,7 +66,7 @@ class Loop:
                 self.learner,
                 self.asked,
                 rounds=self.rounds,
-                budget=Budget(self.time_limit),
+                budget=Budget(self.panel.own_seconds(self.time_limit)),
                 on_progress=bars.proving,
                 on_training=bars.training,
                 on_trained=on_trained,
@@ -73,7 +77,7 @@ class Loop:
                 bars.clear()
                 self._proved(last)
         assert last is not None and last.conclusion is not None
-        return self._end(last, as_json)
+        return self._end(last, clock.remaining.seconds, as_json)
 
     def _tell(self, line: str) -> None:
         self.lines.append(line)
@@ -142,7 +146,7 @@ class Loop:
         found = attempt.result.counterexample
         if found is not None:
             self.points.append(counterexample_row(found, attempt.result, attempt.round))
-        for line in proof_rows(attempt.result):
+        for line in proof_rows(attempt.result, self.panel.counts_own):
             self._tell(line)
         if attempt.next_repair is not None:
             verdict = attempt.verdict
@@ -151,27 +155,58 @@ class Loop:
             self._repair = attempt.next_repair
             self._store(attempt.next_repair, None)
 
-    def _end(self, last: Attempt, as_json: bool) -> int:
+    def _end(self, last: Attempt, remaining: float, as_json: bool) -> int:
         assert last.conclusion is not None
-        self._tell(verdict_row(last.result, last.conclusion))
+        with ProgressBars() as bars:
+            told = self.panel.consult(last.result, remaining, self.seed, bars)
+        if told.interrupted and not told.decided:
+            raise KeyboardInterrupt
+        result = told.result
+        conclusion = concluded(last.conclusion, last.result.verdict, result.verdict, self.rounds)
+        for line in [*told.rows(), verdict_row(result, conclusion), *told.last_rows()]:
+            self._tell(line)
         record = outcome(
-            last.result,
-            last.conclusion,
+            result,
+            conclusion,
             counterexamples=self.points,
             train_seconds=sum(r["train_seconds"] for r in self.rows),
             prove_seconds=sum(r["prove_seconds"] for r in self.rows),
             boxes=sum(r["boxes"] for r in self.rows),
             rounds=self.rows,
             candidate=None,
+            **told.keys(),
         )
+        before = len(self.lines)
+        record, lines = leave_contradiction(told, self.folder, record, self.lines, self.seed)
         if self.folder is not None:
             record["candidate"] = str(self.folder.path / "candidate.json")
-            told = len(self.lines)
             record, lines = leave_evidence(
-                self.folder, last.result, last.conclusion, record, self.rows, self.lines
+                self.folder, result, conclusion, record, self.rows, lines
             )
-            for line in lines[told:]:
-                self._tell(line)
+        for line in lines[before:]:
+            self._tell(line)
         if as_json:
             say_json(record)
+        if told.interrupted:
+            raise StoppedByUserError(told.interruption)
         return CODES[str(record["verdict"])]
+
+
+def concluded(loop: Verdict, own: Verdict, joint: Verdict, rounds: int) -> Verdict:
+    """The last word of a run: the loop's, unless other backends changed that on its last round.
+
+    What they refute where more than one round was asked for is open: another candidate might do.
+    """
+    from certify.verdict import Refuted, Unknown
+
+    if joint == own:
+        return loop
+    if rounds > 1 and isinstance(own, Unknown) and isinstance(loop, Unknown):
+        if isinstance(joint, Refuted):
+            found = joint.counterexample
+            where = ", ".join(f"{v:.6g}" for v in found.point)
+            last = f"the last candidate is refuted in {found.condition} at ({where})"
+            return Unknown(f"{loop.reason}; {last}")
+        if isinstance(joint, Unknown):
+            return Unknown(f"{loop.reason}; {joint.reason}")
+    return joint

@@ -115,6 +115,19 @@ constants = chained(
     ),
 )
 
+solvers = chained(
+    click.option(
+        "--backend",
+        "backends",
+        metavar="NAME",
+        multiple=True,
+        show_default="taylor",
+        help="Who proves, as often as you like; of the time limit, our search takes half then, and "
+        "the others share the rest. See the command backends.",
+    ),
+    click.option("--agree", is_flag=True, help="Proved only where every --backend proves it."),
+)
+
 training = chained(
     click.option(
         "--learner",

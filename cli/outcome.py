@@ -37,6 +37,8 @@ def nothing_decided(reason: str, **more: object) -> dict[str, object]:
         "candidate": None,
         "certificate": None,
         "report": None,
+        "backends": [],
+        "trust": [],
         **more,
     }
 
@@ -76,6 +78,8 @@ def outcome(
         "candidate": None,
         "certificate": None,
         "report": None,
+        "backends": [],
+        "trust": [],
         **more,
     }
 
@@ -93,7 +97,11 @@ def reason_of(verdict: Verdict, result: StabilityResult) -> str:
         return verdict.reason
     if isinstance(verdict, Refuted):
         return violated(verdict.counterexample, result)
-    return result.requested.claim.words if result.theorem is None else result.theorem.words
+    if result.constants is None:
+        return result.requested.claim.words
+    from certify.wording import conclusion_words
+
+    return conclusion_words(result.requested.claim, result.problem, result.constants)
 
 
 def violated(found: Counterexample, result: StabilityResult) -> str:
@@ -184,11 +192,13 @@ def region(result: StabilityResult) -> dict[str, object] | None:
 
     The volume is a rigorous lower bound. ``domain`` may be a box inside the system's.
     """
-    theorem = result.theorem
-    if theorem is None:
+    from certify.verdict import Proved
+
+    constants = result.constants
+    if constants is None or not isinstance(result.verdict, Proved):
         return None
     names = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
-    values = {name: getattr(theorem.constants, name) for name in names}
+    values = {name: getattr(constants, name) for name in names}
     paving, domain = result.paving, result.problem.domain
     return {
         **{k: None if v is None else float(v) for k, v in values.items()},

@@ -56,8 +56,11 @@ def training_row(candidate: Candidate, elapsed: float) -> str:
     return "\n".join(lines)
 
 
-def proof_rows(result: StabilityResult) -> Iterator[str]:
-    """One line for every condition that was examined, after the box where it is no whole domain."""
+def proof_rows(result: StabilityResult, counts: bool = True) -> Iterator[str]:
+    """One line for every condition that was examined, after the box where it is no whole domain.
+
+    Where our search does not count, what it proved is only proposed.
+    """
     if result.problem.chosen_domain is not None:
         yield row("box", f"D = {box_words(result.problem.domain)}, inside the system's domain")
     if result.searches:
@@ -67,7 +70,9 @@ def proof_rows(result: StabilityResult) -> Iterator[str]:
         search = result.searches[name]
         label = {"contraction": "origin", "containment": "contained"}.get(name, name)
         text = f"{_claim(name, search, result)}, {search.boxes:,} boxes"
-        yield row(label, text, word(search.verdict), seconds(search.seconds))
+        ended = word(search.verdict)
+        said = ended if counts or ended != "proved" else "proposed"
+        yield row(label, text, said, seconds(search.seconds))
 
 
 def _claim(name: str, search: Search, result: StabilityResult) -> str:
@@ -114,18 +119,18 @@ def _decrease(search: Search, result: StabilityResult) -> str:
 
 def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     """The last word."""
-    theorem = result.theorem
-    if theorem is None or word(conclusion) != "proved":
+    constants, claim = result.constants, result.requested.claim
+    if constants is None or word(conclusion) != "proved":
         return f"{word(conclusion)}: {reason_of(conclusion, result)}"
     where = " in the box D" if result.problem.chosen_domain is not None else ""
-    c1, c2 = decimal(theorem.constants.c1, up=True), decimal(theorem.constants.c2)
+    c1, c2 = decimal(constants.c1, up=True), decimal(constants.c2)
     at_least = 0.0 if result.paving is None else result.paving.volume
     volume = f" (region volume >= {_floor(at_least)})" if at_least > 0 else ""
     unsafe = " and meets nothing unsafe" if result.problem.system.unsafe else ""
     start = f"every start{where} with V(x) <= {c2}"
     every = " for every disturbance" if result.problem.system.disturbance is not None else ""
-    if theorem.claim.closes_origin:
-        alpha = theorem.constants.alpha
+    if claim.closes_origin:
+        alpha = constants.alpha
         rate = "" if alpha is None else f" at the rate {decimal(alpha)}"
         kind = "asymptotically" if alpha is None else "exponentially"
         return f"proved: {kind} stable{every}; {start} converges{rate}{unsafe}{volume}"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.errors import CODES, StoppedByUserError
-from cli.options import common, constants, out, seed
+from cli.options import common, constants, out, seed, solvers
 from cli.output import note
 
 
@@ -16,6 +16,7 @@ from cli.output import note
 @click.argument("system")
 @click.argument("candidate", type=click.Path())
 @constants
+@solvers
 @seed
 @out
 @common
@@ -26,15 +27,17 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     certificate (where proved) and a report in that folder.
     """
     from certify import Budget, prove_stability
-    from cli.evidence import leave_evidence, tell
+    from cli.evidence import leave_contradiction, leave_evidence, tell
     from cli.inputs import constant_settings, load_candidate_for, load_plant, requested
     from cli.outcome import counterexample_row, outcome
+    from cli.panel import panel_of
     from cli.progress import ProgressBars
     from cli.transcript import proof_rows, verdict_row
     from cli.warm_up import warm_up
 
     plant = load_plant(system)
     asked = requested(options, plant)
+    panel = panel_of(options)
     proposal = load_candidate_for(plant, candidate)
     folder = None
     if options["out"] is not None:
@@ -52,29 +55,39 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
         warm_up()
         held = nullcontext() if folder is None else folder.unless_refused()
         with held, ProgressBars() as bars:
-            result = prove_stability(
+            clock = Budget(options["time_limit"]).started()
+            own = prove_stability(
                 plant.system,
                 proposal,
                 asked,
-                budget=Budget(options["time_limit"]),
+                budget=Budget(panel.own_seconds(options["time_limit"])),
                 on_progress=bars.proving,
                 seed=options["seed"],
             )
+            told = panel.consult(own, clock.remaining.seconds, options["seed"], bars)
+        if told.interrupted and not told.decided:
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         raise StoppedByUserError("interrupted: nothing was decided") from None
+    result = told.result
     found = result.counterexample
     rows = [] if found is None else [counterexample_row(found, result, 1)]
-    record = outcome(result, result.verdict, counterexamples=rows, candidate=str(candidate))
-    lines = [*proof_rows(result), verdict_row(result, result.verdict)]
-    if folder is None:
-        tell(record, lines, as_json)
-        return CODES[str(record["verdict"])]
+    record = outcome(
+        result, result.verdict, counterexamples=rows, candidate=str(candidate), **told.keys()
+    )
+    lines = [*proof_rows(own, panel.counts_own), *told.rows(), verdict_row(result, result.verdict)]
+    lines += told.last_rows()
     try:
-        record, lines = leave_evidence(folder, result, result.verdict, record, [], lines)
+        record, lines = leave_contradiction(told, folder, record, lines, options["seed"])
+        if folder is not None:
+            record, lines = leave_evidence(folder, result, result.verdict, record, [], lines)
     except KeyboardInterrupt:
-        kept = "was decided, and kept" if folder.outcome is not None else "nothing was kept"
+        finished = folder is not None and folder.outcome is not None
+        kept = "was decided, and kept" if finished else "nothing was kept"
         raise StoppedByUserError(f"interrupted: {kept}") from None
     tell(record, lines, as_json)
+    if told.interrupted:
+        raise StoppedByUserError(told.interruption)
     return CODES[str(record["verdict"])]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cli.errors import StoppedByUserError
-from cli.options import common, constants, out, seed, training
+from cli.options import common, constants, out, seed, solvers, training
 from cli.output import note
 
 
@@ -17,6 +17,7 @@ from cli.output import note
 @training
 @seed
 @constants
+@solvers
 @click.option(
     "--rounds",
     type=click.IntRange(1, 1000),
@@ -44,10 +45,12 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         with_zoo_defaults,
     )
     from cli.loop import Loop
+    from cli.panel import panel_of
     from cli.run_folder import RunFolder
 
     plant = load_plant(system)
     asked = requested(options, plant)
+    panel = panel_of(options)
     note_ignored(options)
     options = with_zoo_defaults(options, plant)
     learner = make_learner(options, plant)
@@ -70,7 +73,9 @@ def command(system: str, as_json: bool, **options: Any) -> int:
                 note(f"{folder.path} holds this run already, finished{lacking(folder)}")
                 return retell(former, as_json)
             note(f"{wrong}; the run is repeated from what is left")
-    loop = Loop(plant, learner, asked, rounds, options["time_limit"], options["seed"], folder)
+    loop = Loop(
+        plant, learner, asked, rounds, options["time_limit"], options["seed"], folder, panel
+    )
     try:
         with nullcontext() if folder is None else folder.unless_refused():
             return loop.run(as_json)
