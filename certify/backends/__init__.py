@@ -6,14 +6,17 @@ A name may carry a variant after a colon, such as ``lirpa:crown``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from certify.backends.base import Answer, Availability, Backend, Soundness
+from certify.backends.lirpa import METHODS, Lirpa
 from certify.backends.taylor import Taylor
 
 __all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "installed", "names"]
 
 _MADE_BY: dict[str, Callable[[], Backend]] = {
     "taylor": Taylor,
+    **{f"lirpa:{method}": partial(Lirpa, method) for method in METHODS},
 }
 
 

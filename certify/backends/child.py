@@ -22,6 +22,9 @@ from certify.backends.base import BackendError, NoViolation, Open, Points
 from certify.budget import Budget
 from certify.condition_json import condition_to_json
 from certify.conditions import Condition
+from certify.split_tree import SplitTree
+from certify.tree_code import decode_tree
+from systems.errors import InputError
 
 MEMORY = 4 << 30
 """Bytes of address space that a solver may take beyond what its process starts with."""
@@ -59,7 +62,7 @@ def solve_in_child(
     text = run_child(worker_command(task), json.dumps(request).encode(), budget.seconds + GRACE)
     if text is None:
         return Open(f"the time limit of {budget.seconds:g} s ran out, and it was stopped")
-    return _read(text, trust)
+    return _read(text, trust, condition)
 
 
 def worker_command(task: str) -> list[str]:
@@ -176,8 +179,8 @@ def _why(code: int, stderr: bytes) -> str:
     return f"ended with code {code}{': ' + last if last else ''}"
 
 
-def _read(text: bytes, trust: tuple[str, ...]) -> NoViolation | Points | Open:
-    """The child's answer. Raises BackendError unless it has exactly one of the three forms."""
+def _read(text: bytes, trust: tuple[str, ...], condition: Condition) -> NoViolation | Points | Open:
+    """The child's answer. Raises BackendError unless it has exactly one of the four forms."""
     nonsense = BackendError("gave an answer that is none")
     try:
         data = json.loads(text)
@@ -188,6 +191,8 @@ def _read(text: bytes, trust: tuple[str, ...]) -> NoViolation | Points | Open:
             return Open(reason)
         case {"no_violation": True, "said": str(said), **rest} if not rest:
             return NoViolation(trust, said=said)
+        case {"no_violation": True, "said": str(said), "tree": tree, **rest} if not rest:
+            return NoViolation(trust, _tree(tree, condition), said)
         case {"points": list(points), "said": str(said), **rest} if not rest:
             try:
                 rows = [[_number(v) for v in row] for row in points]
@@ -196,6 +201,14 @@ def _read(text: bytes, trust: tuple[str, ...]) -> NoViolation | Points | Open:
                 raise nonsense from None
             return Points(array, said)
     raise nonsense
+
+
+def _tree(data: object, condition: Condition) -> SplitTree:
+    """One forest over the regions, whose leaves' reasons speak of the constraints."""
+    try:
+        return decode_tree(data, condition.regions, len(condition.violation), "tree")
+    except InputError as error:
+        raise BackendError(f"gave a split tree that is none: {error}") from None
 
 
 def _number(value: object) -> float:

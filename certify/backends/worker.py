@@ -12,15 +12,30 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-TASKS: Mapping[str, str] = {}
+if TYPE_CHECKING:
+    from certify.conditions import Condition
+    from certify.split_tree import SplitTree
+
+TASKS: Mapping[str, str] = {
+    "lirpa": "certify.backends.lirpa_task",
+}
 """The module of each task; the function there is called ``task``."""
 
 Answer = dict[str, object]
 
 
-def no_violation(said: str = "unsat") -> Answer:
-    return {"no_violation": True, "said": said}
+def no_violation(
+    said: str = "unsat", tree: SplitTree | None = None, condition: Condition | None = None
+) -> Answer:
+    """With the split tree over the condition's regions, where the solver has one."""
+    answer: Answer = {"no_violation": True, "said": said}
+    if tree is not None and condition is not None:
+        from certify.tree_code import encode_tree
+
+        answer["tree"] = encode_tree(tree, condition.regions, len(condition.violation))
+    return answer
 
 
 def points(rows: Iterable[Sequence[float]], said: str = "sat") -> Answer:

@@ -1,0 +1,63 @@
+"""auto_LiRPA 0.3 beside today's numpy and torch: what they removed since, put back for it.
+
+Used for that version only, before its import: later ones need none of this.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+import warnings
+from typing import Any
+
+OPSET = "_set_opset_version"
+
+
+def load(version: str) -> Any:
+    """The library auto_LiRPA, of the installed version given. Raises ImportError."""
+    with warnings.catch_warnings(record=True):  # 0.3 changes the filters of the whole process
+        if version == "0.3" and "auto_LiRPA" not in sys.modules:
+            _restore()
+            import auto_LiRPA
+
+            _accept_duplicates(auto_LiRPA.BoundedModule)
+        import auto_LiRPA
+    return auto_LiRPA
+
+
+def _restore() -> None:
+    import numpy as np
+    import torch
+
+    symbolic_helper = importlib.import_module("torch.onnx.symbolic_helper")
+    if "numpy.lib.arraysetops" not in sys.modules:
+        module = types.ModuleType("numpy.lib.arraysetops")
+        module.isin = np.isin  # type: ignore[attr-defined]
+        sys.modules["numpy.lib.arraysetops"] = module
+    if not hasattr(symbolic_helper, OPSET):
+        setattr(symbolic_helper, OPSET, _set_opset_version)
+    if not hasattr(torch._C.Node, "__getitem__"):
+        torch._C.Node.__getitem__ = _attribute
+
+
+def _set_opset_version(version: int) -> None:
+    from torch.onnx._internal.torchscript_exporter._globals import GLOBALS
+
+    GLOBALS.export_onnx_opset_version = version
+
+
+def _attribute(node: Any, name: str) -> Any:
+    """An attribute of a node of a traced graph: its kind is the name of the method to ask."""
+    return getattr(node, node.kindOf(name))(name)
+
+
+def _accept_duplicates(module: Any) -> None:
+    """torch now asks a module for its members with one more argument."""
+    named = module._named_members
+
+    def named_members(self: Any, *args: Any, remove_duplicate: bool = True, **rest: Any) -> Any:
+        del remove_duplicate
+        return named(self, *args, **rest)
+
+    module._named_members = named_members
