@@ -16,7 +16,7 @@ from certify.result import StabilityResult
 from certify.theorem import check_statement
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 
-BASIS = "this program shows that V(x*) = 0 and F rests at x*, and states the conditions rightly"
+BASIS = "this program decides exactly what holds at x* itself, and states the conditions rightly"
 """What a proof by a foreign solver rests on besides that solver."""
 
 CONSTANTS_IN = {
@@ -206,11 +206,16 @@ def reason_of(verdict: Verdict, backend: str) -> str:
     """Why it does not count as a proof, in words, without the backend's name before them."""
     match verdict:
         case Unknown(reason):
-            return reason.removeprefix(f"{backend}: ")
+            return printable(reason.removeprefix(f"{backend}: "))
         case Refuted(found):
             return f"refuted at ({_point(found)})"
         case Proved(_, trust):
-            return f"proved, but that alone is no proof: {'; '.join(trust)}"
+            return printable(f"proved, but that alone is no proof: {'; '.join(trust)}")
+
+
+def printable(text: str) -> str:
+    """What a solver said, on one line and without what a terminal would obey."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:1000]
 
 
 def _point(found: Counterexample) -> str:

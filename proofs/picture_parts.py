@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from certify.verdict import Proved
 from proofs import picture_style as style
 from proofs.picture_data import Paths, Scene
 from proofs.picture_leaves import Leaves, in_slice, leaves_of
@@ -52,7 +53,7 @@ def draw_levels(
             )
             axes.plot([], [], color=style.SKY, linewidth=0.8, label="levels of $V$")
         return
-    proved = scene.result.theorem is not None
+    proved = isinstance(scene.result.verdict, Proved)
     if proved and not only_c2:
         axes.contourf(a, b, V, levels=[-np.inf, scene.c2], colors=[style.SKY], alpha=0.22)
     name = "$V = c_2$: edge of the proved region" if proved else "$V = c_2$ (not proved)"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from certify.verdict import Proved
 from proofs import picture_style as style
 from proofs.picture_data import Scene
 from proofs.picture_leaves import in_slice
@@ -65,7 +66,7 @@ def region_picture(scene: Scene) -> bytes:
 
 def _headline(scene: Scene) -> str:
     name = one_line(scene.result.problem.system.name).replace("$", r"\$")
-    if scene.result.theorem is not None:
+    if isinstance(scene.result.verdict, Proved):
         return f"{name}: proved region of attraction"
     return f"{name}: {'refuted' if scene.result.counterexample else 'not decided'}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from certify.verdict import Proved
 from proofs import picture_style as style
 from proofs.picture_data import Scene
 from proofs.picture_leaves import Leaves, in_slice
@@ -33,7 +34,7 @@ def line_picture(scene: Scene) -> bytes:
         axes.axhline(0.0, color=style.GREY, linewidth=0.8)
         axes.plot(x, values, color=colour, linewidth=2.0, label=name)
         axes.set_ylabel(name)
-        if scene.c2 is not None and scene.result.theorem is not None:
+        if scene.c2 is not None and isinstance(scene.result.verdict, Proved):
             axes.fill_between(
                 x, 0, 1, where=(scene.c2 >= V) & scene.stated(x), color=style.SKY, alpha=0.22,
                 linewidth=0, transform=axes.get_xaxis_transform(), label="proved region",

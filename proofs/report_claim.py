@@ -6,6 +6,7 @@ from certify.result import StabilityResult
 from certify.stability import StabilityProblem
 from certify.theorem import Claim
 from certify.verdict import Proved, Refuted
+from certify.wording import conclusion_words
 from proofs.report_words import approximate, box, text
 
 
@@ -21,7 +22,9 @@ def centre_word(result: StabilityResult) -> str:
 
 def conclusion(result: StabilityResult) -> str:
     """What follows, or would follow, in words."""
-    return claim_of(result).words if result.theorem is None else result.theorem.words
+    if isinstance(result.verdict, Proved) and result.constants is not None:
+        return conclusion_words(claim_of(result), result.problem, result.constants)
+    return claim_of(result).words
 
 
 def equilibrium(result: StabilityResult) -> tuple[str, str]:
@@ -38,9 +41,10 @@ def equilibrium(result: StabilityResult) -> tuple[str, str]:
 def claim(result: StabilityResult) -> list[str]:
     """The claim, said twice."""
     problem = result.problem
-    verb = "is proved" if result.theorem is not None else "was to be proved"
+    proved = isinstance(result.verdict, Proved)
+    verb = "is proved" if proved else "was to be proved"
     x_star = ", ".join(approximate(v) for v in problem.system.equilibrium)
-    together = "Together" if result.theorem is not None else "Together they would say"
+    together = "Together" if proved else "Together they would say"
     return [
         "## The claim",
         "",

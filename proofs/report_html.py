@@ -15,6 +15,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from certify.result import StabilityResult
+from certify.verdict import Proved
 from proofs.figures import figure_data
 from proofs.report_html_markup import blocks, inline, slug
 from proofs.report_parts import Part, Report, outcome_word
@@ -116,7 +117,7 @@ def _head(result: StabilityResult, headline: Part) -> dict[str, Any]:
 def _key_figures(result: StabilityResult) -> list[tuple[str, str, str]]:
     """Name, value and unit of what one looks for first."""
     out: list[tuple[str, str, str]] = []
-    if result.theorem is not None and result.constants is not None:
+    if isinstance(result.verdict, Proved) and result.constants is not None:
         out.append(("region V ≤ c2", approximate(result.constants.c2), ""))
     paving, system = result.paving, result.problem.system
     if paving is not None and paving.volume > 0:

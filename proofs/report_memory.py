@@ -35,6 +35,7 @@ def remembered(result: StabilityResult) -> dict[str, object]:
         "verdict": _verdict_data(result.verdict),
         "searches": [_search_data(name, s) for name, s in result.searches.items()],
         "seconds": result.seconds,
+        "asked": list(result.asked),
     }
 
 
@@ -47,7 +48,9 @@ def result_of_memory(
     in for what its conditions bounded. Raises InputError, beginning with ``where``.
     """
     keys = ("claim", "requested", "constants", "domain", "verdict", "searches", "seconds")
-    table = object_of(data, where, keys)
+    table = object_of(data, where, keys, ("asked",))
+    asked_of = list_of(table.get("asked", []), f"{where}.asked", MOST)
+    others = tuple(text_of(line, f"{where}.asked", 10_000) for line in asked_of)
     n = system.state_dimension
     try:
         problem = StabilityProblem(system, candidate, box_from(table["domain"], where, n))
@@ -66,13 +69,16 @@ def result_of_memory(
         raise InputError(f"{where}: {error}") from None
     verdict = _verdict(table["verdict"], where)
     if isinstance(verdict, Proved):
-        raise InputError(f"{where}.verdict: what is proved has a certificate, which is missing")
+        raise InputError(
+            f"{where}.verdict: it was proved, and only a certificate, which is missing, tells a "
+            "proof anew"
+        )
     searches = {}
     for part in list_of(table["searches"], f"{where}.searches", MOST):
         search = _search(part, problem, f"{where}.searches")
         searches[search.condition.name] = search
     took = _seconds(table["seconds"], where)
-    return StabilityResult(problem, asked, verdict, None, found, None, searches, None, took)
+    return StabilityResult(problem, asked, verdict, None, found, None, searches, None, took, others)
 
 
 def _constants(source: object, names: tuple[str, ...]) -> dict[str, str | None]:

@@ -29,7 +29,8 @@ def headline(result: StabilityResult) -> list[str]:
     system = text(result.problem.system.name)
     match result.verdict:
         case Proved():
-            outcome = f"**Proved.** {claim_of(result).words}{_figures(result)}"
+            given = ", given what the section on trust names" if result.verdict.trust else ""
+            outcome = f"**Proved{given}.** {claim_of(result).words}{_figures(result)}"
         case Refuted(found):
             outcome = (
                 f"**Refuted.** The condition “{text(found.condition)}” is false; the point below "

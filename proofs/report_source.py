@@ -68,7 +68,14 @@ def result_of_certificate(
         searches,
         _paving(document, problem),
         _number(took),
+        _asked(document),
     )
+
+
+def _asked(document: Mapping[str, object]) -> tuple[str, ...]:
+    """What the run recorded of other backends; no part of the proof."""
+    found = _mapping(_mapping(document["provenance"]).get("run")).get("asked")
+    return tuple(str(line)[:1000] for line in found) if isinstance(found, list) else ()
 
 
 def _searches(

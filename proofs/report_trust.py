@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from certify.result import StabilityResult
 from certify.theorem import Claim
+from certify.verdict import Proved
 from proofs.report_words import table, text
 
 
@@ -17,13 +18,22 @@ def trust(result: StabilityResult) -> list[str]:
     lines = ["## What is excluded, and what is trusted", ""]
     if result.theorem is not None:
         lines += [_excluded(result, result.theorem.claim), ""]
-    return [
-        *lines,
+    lines += [
         *table(["question", "answer"], _answers(result, base)),
         "Whoever takes the prover's word trusts that",
         "",
-        *(f"- {text(a)}" for a in _listed(base, "assumptions")),
+        *(f"- {text(a)}" for a in (*_listed(base, "assumptions"), *_believed(result))),
         "",
+    ]
+    if _believed(result):
+        return [
+            *lines,
+            "There is no certificate: other solvers' proofs leave no evidence that can be "
+            "replayed.",
+            "",
+        ]
+    return [
+        *lines,
         "Whoever checks the certificate with `proofs.checker` trusts none of this, but that "
         "program and the ball arithmetic of python-flint (Arb); it shares no code with the prover.",
         "",
@@ -31,15 +41,24 @@ def trust(result: StabilityResult) -> list[str]:
 
 
 def _answers(result: StabilityResult, base: Mapping[str, object]) -> list[list[str]]:
-    orders = sorted({s.order for s in result.searches.values()})
+    orders = sorted({s.order for s in result.searches.values() if s.order})
+    others = "; ".join(text(line) for line in result.asked)
     used = f" of order {', '.join(str(k) for k in orders)}" if orders else ""
     return [
         ["arithmetic", "float64, with a proved bound of every rounding error added outwards"],
         ["enclosures", f"Taylor models{used} with rigorous remainders, on boxes"],
-        ["solver", "this program's own branch and bound; no other solver was asked"],
+        [
+            "solver",
+            f"this program's own branch and bound; {others or 'no other solver was asked'}",
+        ],
         ["tolerances", _named(_listed(base, "tolerances"), "none")],
         ["excluded", _named([*_listed(base, "excluded"), *_left_out(result)], "nothing")],
     ]
+
+
+def _believed(result: StabilityResult) -> tuple[str, ...]:
+    """What a proof by other solvers rests on."""
+    return result.verdict.trust if isinstance(result.verdict, Proved) else ()
 
 
 def _listed(base: Mapping[str, object], key: str) -> Sequence[object]:
