@@ -12,7 +12,7 @@ from proofs.export.c_code import HELPERS, function_body, helpers_of, tables
 from proofs.export.functions import Function, functions_of
 from proofs.export.names import comment, commented
 from proofs.export.onnx_model import rounding_line
-from proofs.export.source import Source
+from proofs.export.source import NOT_PROVED, Source
 from systems.box import Box
 from systems.evaluate import evaluate
 
@@ -74,6 +74,7 @@ def _header(source: Source, control: Function) -> str:
     within = [] if limits is None else [f"The limits of the actuator are in it: {_limits(limits)}"]
     notes = [
         *source.origin,
+        *NOT_PROVED,
         "",
         f"{control.words}. x has {n} entries:",
         *(f"  x[{i}]: {name}" for i, name in enumerate(source.state_names)),
@@ -118,7 +119,7 @@ def _limits(limits: Box) -> str:
 def _source(source: Source, control: Function, value: Function) -> str:
     used = helpers_of([control.tape, value.tape])
     parts = [
-        commented([*source.origin, "", *_rounding(control, value)], "//"),
+        commented([*source.origin, *NOT_PROVED, "", *_rounding(control, value)], "//"),
         '#include "controller.h"\n\n#include <math.h>\n',
         *("\n" + HELPERS[name] for name in HELPERS if name in used),
         tables(control.tape, "u"),

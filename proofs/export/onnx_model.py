@@ -13,7 +13,7 @@ from proofs.export.functions import functions_of
 from proofs.export.names import comment
 from proofs.export.numbers import largest_difference, rounded_up
 from proofs.export.onnx_graph import Graph, emit, model_bytes, spread
-from proofs.export.source import Source
+from proofs.export.source import NOT_PROVED, Source
 from systems.exact import ExactArray
 from systems.expression import Op
 from systems.tape import Tape
@@ -32,7 +32,7 @@ def write_onnx(source: Source) -> Written:
     artifacts = [
         Artifact(
             f"onnx/{f.name}.onnx",
-            function_model(f.tape, f.name, f.output, (f.words, *source.origin)),
+            function_model(f.tape, f.name, f.output, (f.words, *source.origin, *NOT_PROVED)),
             f.words,
         )
         for f in functions

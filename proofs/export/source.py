@@ -17,8 +17,8 @@ from systems.dynamics import ControlAffineSystem
 from systems.json_data import quotient
 
 NOT_PROVED = (
-    "The arithmetic of this file is floating-point, or that of the tool that reads it.",
-    "What a certificate proves, it proves in real arithmetic; that is not the same.",
+    "This is float64 arithmetic. What a certificate proves, it proves of the same functions in",
+    "real arithmetic: the rounding errors of this file are not part of any proof.",
 )
 
 
@@ -56,7 +56,7 @@ class Source:
         if W is not None:
             lines.append(f"Disturbances: {_intervals(self.disturbance_names, W)}")
         star = ", ".join(map(_shown, system.equilibrium))
-        return (*lines, f"Equilibrium: ({star})", *NOT_PROVED)
+        return (*lines, f"Equilibrium: ({star})")
 
     @property
     def state_names(self) -> list[str]:

@@ -14,7 +14,7 @@ from proofs.export.artifact import Artifact, LeftOut, Written
 from proofs.export.functions import Function, functions_of
 from proofs.export.names import comment, commented
 from proofs.export.onnx_model import rounding_line
-from proofs.export.source import Source
+from proofs.export.source import NOT_PROVED, Source
 from systems.expression import Op
 from systems.json_data import quotient
 from systems.tape import Instruction, Tape
@@ -82,7 +82,7 @@ def write_torch(source: Source) -> Written:
     functions = [f for f in functions if f.name in CLASSES]
     weights = json.dumps({CLASSES[f.name]: _constants(f.tape) for f in functions}, indent=1) + "\n"
     sha256 = hashlib.sha256(weights.encode("ascii")).hexdigest()
-    text = commented(source.origin, "#") + "\n" + _HEAD.format(sha256=sha256)
+    text = commented([*source.origin, *NOT_PROVED], "#") + "\n" + _HEAD.format(sha256=sha256)
     text += "".join(_class(f, source) for f in functions)
     left_out = [LeftOut("torch", n, reason) for n, reason in absent.items() if n in CLASSES]
     return Written(
