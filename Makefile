@@ -12,8 +12,9 @@ PYTHON ?= python3
 TEST_JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	--constraint constraints.txt --editable
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt
+INSTALL := $(PIP) --editable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -52,8 +53,9 @@ $(VENV)/.ready-demo: $(VENV)/.created pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.created pyproject.toml constraints.txt
-	@echo "installing stableproof[report,onnx,dev] into $(VENV)"
-	@$(INSTALL) ".[report,onnx,dev]"
+	@echo "installing stableproof[report,onnx,smt,dreal,lirpa,dev] and auto-LiRPA into $(VENV)"
+	@$(INSTALL) ".[report,onnx,smt,dreal,lirpa,dev]"
+	@$(PIP) --no-deps auto-LiRPA
 	@touch $@
 
 $(VENV)/.created:
