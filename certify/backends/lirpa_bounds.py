@@ -66,7 +66,8 @@ class Bounds:
     def __call__(self, lower: Array, upper: Array) -> tuple[Array, Array, Array]:
         """lower, upper (B, n) → bounds (B, J) of the outputs, infinite where there are none.
 
-        And the largest number in between, (B,): what rounding errors are a share of.
+        And the largest number in between, (B,): what rounding errors are a share of. alpha-CROWN
+        gives upper bounds only: each side would take an optimisation of its own.
         """
         import torch
 
@@ -74,11 +75,14 @@ class Bounds:
         with _settings():
             box = self._library.PerturbationLpNorm(norm=np.inf, x_L=low, x_U=high)
             x = self._library.BoundedTensor(low + 0.5 * (high - low), box)
-            below, above = self._module.compute_bounds(x=(x,), method=METHODS[self.method])
-        a, z = below.detach().numpy().copy(), above.detach().numpy().copy()
+            below, above = self._module.compute_bounds(
+                x=(x,), method=METHODS[self.method], bound_lower=self.method != "alpha-crown"
+            )
+        z = above.detach().numpy().copy()
+        a = np.full_like(z, -np.inf) if below is None else below.detach().numpy().copy()
         largest = self._largest(len(lower))
         known = self._defined(len(lower)) & np.isfinite(largest)
-        known &= np.isfinite(a).all(axis=1) & np.isfinite(z).all(axis=1)
+        known &= np.isfinite(z).all(axis=1) & ~np.isnan(a).any(axis=1)
         a[~known], z[~known] = -np.inf, np.inf
         return a, z, largest
 

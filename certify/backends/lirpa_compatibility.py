@@ -22,6 +22,7 @@ def load(version: str) -> Any:
             import auto_LiRPA
 
             _accept_duplicates(auto_LiRPA.BoundedModule)
+            _keep_tables()
         import auto_LiRPA
     return auto_LiRPA
 
@@ -61,3 +62,23 @@ def _accept_duplicates(module: Any) -> None:
         return named(self, *args, **rest)
 
     module._named_members = named_members
+
+
+def _keep_tables() -> None:
+    """The tables of tanh and sigmoid take a second each: one for each function, not each node."""
+    from auto_LiRPA.bound_ops import BoundTanh
+
+    compute = BoundTanh.precompute_relaxation
+    tables: dict[object, dict[str, Any]] = {}
+
+    def precompute_relaxation(self: Any, name: str, *functions: Any, **rest: Any) -> None:
+        import torch
+
+        key = (name, torch.get_default_dtype(), tuple(sorted(rest.items())))
+        if key not in tables:
+            before = set(vars(self))
+            compute(self, name, *functions, **rest)
+            tables[key] = {k: v for k, v in vars(self).items() if k not in before}
+        vars(self).update(tables[key])
+
+    BoundTanh.precompute_relaxation = precompute_relaxation

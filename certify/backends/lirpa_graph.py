@@ -123,13 +123,13 @@ NOT_A_NUMBER = 1e-12
 """A constant must be known to this, relatively: that of a step at 0 is not."""
 
 
-def graph_of(tape: Tape, outputs: Sequence[int], points: Array) -> Graph:
-    """The graph of the scalar outputs numbered ``outputs``, stacked.
+def graph_of(tape: Tape, outputs: Sequence[int], signs: Array, points: Array) -> Graph:
+    """The graph of the scalar outputs numbered ``outputs``, each times its sign (J,), stacked.
 
     ``points`` (N, n) are samples of the region, from which the signs of divisors are guessed.
     Raises ValueError where the tape has a step, or a constant that is undefined.
     """
-    return _Builder(tape, points).graph([tape.outputs[j] for j in outputs])
+    return _Builder(tape, points).graph([tape.outputs[j] for j in outputs], signs)
 
 
 class _Builder:
@@ -140,15 +140,16 @@ class _Builder:
         self.forms: dict[int, Affine] = {}
         self.made: dict[int, int] = {}
         self.reciprocals: dict[int, Affine] = {}
+        self.known: dict[object, int] = {}
 
-    def graph(self, registers: Sequence[int]) -> Graph:
+    def graph(self, registers: Sequence[int], signs: Array) -> Graph:
         needed = self.tape.with_outputs(registers).needed
         for r, instruction in enumerate(self.tape.instructions):
             if r in needed:
                 self.forms[r] = (
                     self._form(r, instruction) if self.tape.varying[r] else self._constant(r)
                 )
-        whole = _stacked([self.forms[r] for r in registers])
+        whole = _stacked([self.forms[r] for r in registers]).times(signs)
         if not whole.parts:  # a graph of a library has to depend on its input
             whole = Affine({0: np.zeros((whole.size, self.tape.dimension))}, whole.bias)
         self.nodes.append(Node(Op.AFFINE, whole.size, tuple(whole.parts), whole))
@@ -272,8 +273,14 @@ class _Builder:
         return self._append(Node(op, self.nodes[node].size, (node,)))
 
     def _append(self, node: Node) -> Affine:
-        self.nodes.append(node)
-        return self._of(len(self.nodes) - 1)
+        """The node, or the same one that is there already."""
+        return self._of(self._numbered(node, (node.op, *node.args)))
+
+    def _numbered(self, node: Node, content: object) -> int:
+        if content not in self.known:
+            self.known[content] = len(self.nodes)
+            self.nodes.append(node)
+        return self.known[content]
 
     def _of(self, node: int) -> Affine:
         size = self.nodes[node].size
@@ -291,8 +298,11 @@ class _Builder:
             ((k, w),) = form.parts.items()
             if w.shape[0] == w.shape[1] and np.array_equal(w, np.eye(len(w))):
                 return k
-        self.nodes.append(Node(Op.AFFINE, form.size, tuple(form.parts), form))
-        return len(self.nodes) - 1
+        content = (
+            tuple((k, w.shape, w.tobytes()) for k, w in form.parts.items()),
+            form.bias.tobytes(),
+        )
+        return self._numbered(Node(Op.AFFINE, form.size, tuple(form.parts), form), content)
 
 
 def _cosines(samples: Array) -> Array:

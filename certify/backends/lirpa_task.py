@@ -28,7 +28,8 @@ def task(condition: Condition, options: Mapping[str, object]) -> Answer:
     seconds, boxes, seed = options["seconds"], options["boxes"], options["seed"]
     assert isinstance(seconds, float | int) and isinstance(boxes, int) and isinstance(seed, int)
     outputs = [c.output for c in condition.violation]
-    graph = graph_of(condition.tape, outputs, samples(condition))
+    signs = np.array([float(c.sign) for c in condition.violation])
+    graph = graph_of(condition.tape, outputs, signs, samples(condition))
     bounds = Bounds(graph, str(options["method"]), str(options["version"]))
     engine = engine_of(condition)
     left = min(seconds, seconds + GRACE - ENDING - (time.perf_counter() - STARTED))

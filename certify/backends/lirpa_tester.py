@@ -19,8 +19,8 @@ from certify.enclosure.engine import Levels, Tested
 
 Array = NDArray[np.float64]
 
-CHUNK = 512
-"""Boxes that are bounded at once, after which the time is looked at."""
+ENTRIES = 2_000_000
+"""Of the matrices between two layers, for all the boxes that are bounded at once."""
 
 LAG = 16.0
 """A coordinate this much wider than the one that would be halved, relatively, is halved instead."""
@@ -29,7 +29,7 @@ OF_TERMS, OF_LARGEST, ALWAYS = 1e-9, 1e-13, 1e-12
 
 
 class BoundsOfBoxes(Protocol):
-    """(B, n) lower, upper → bounds (B, J) of the outputs and the largest number met, (B,)."""
+    """(B, n) lower, upper → bounds (B, J) of h_j + level_j and the largest number met, (B,)."""
 
     def __call__(self, lower: Array, upper: Array) -> tuple[Array, Array, Array]: ...
 
@@ -37,7 +37,7 @@ class BoundsOfBoxes(Protocol):
 class BoundsTester:
     """A tester (see :mod:`certify.branch_and_bound`) around bounds of a violation's outputs.
 
-    Output j of ``graph`` and of ``bounds`` belongs to constraint j. When the clock's time is out,
+    Output j of ``graph`` and of ``bounds`` is that of constraint j times its sign. When the clock's time is out,
     the boxes that are left stay open. Raises BackendError where a bound excludes the value at a
     box's centre.
     """
@@ -65,10 +65,11 @@ class BoundsTester:
             np.full((B, J), -np.inf),
             np.full((B, J), np.inf),
         )
-        for start in range(0, B, CHUNK):
+        chunk = min(max(ENTRIES // max(n.size for n in self.graph.nodes) ** 2, 64), 4096)
+        for start in range(0, B, chunk):
             if self.clock.exhausted(0) is not None:
                 break
-            part = slice(start, start + CHUNK)
+            part = slice(start, start + chunk)
             self._test(lower[part], upper[part], levels, scale, found, part)
         return found
 
@@ -78,14 +79,13 @@ class BoundsTester:
         a, z, largest = self.bounds(lower, upper)
         middle, terms = self.graph.values(lower + 0.5 * (upper - lower))
         with np.errstate(all="ignore"):
-            size = np.maximum(terms, np.maximum(np.abs(a), np.abs(z))) + np.abs(levels.level)
+            size = np.maximum(terms, np.abs(z)) + np.abs(levels.level)
             margin = OF_TERMS * size + OF_LARGEST * largest[:, None] + ALWAYS
             _check_containment(a, z, middle, margin)
-            low = np.where(levels.sign > 0, a, -z) - levels.level - margin
-            high = np.where(levels.sign > 0, z, -a) - levels.level + margin
-            found.middle[part] = levels.sign * middle - levels.level
-            known = np.isfinite(low) & np.isfinite(high)
-            found.lower[part] = np.where(known, low, -np.inf)
+            high = z - levels.level + margin
+            known = np.isfinite(high)
+            found.middle[part] = middle - levels.level
+            found.lower[part] = np.where(known, a - levels.level - margin, -np.inf)
             found.upper[part] = np.where(known, high, np.inf)
             closed = known & (high < 0.0)
         # A box with an undefined point is open, whatever the other outputs are.
@@ -109,9 +109,10 @@ class BoundsTester:
 
         Where the bound is mostly slack, or a coordinate lags far behind: the widest, relatively.
         """
-        low, high = found.lower[part][rest], found.upper[part][rest]
+        middle, high = found.middle[part][rest], found.upper[part][rest]
         with np.errstate(all="ignore"):
-            share = np.where(np.isfinite(high), high / (high - low), np.inf)
+            slack = high - middle
+            share = np.where(np.isfinite(slack), high / slack, np.inf)
         nearest = np.where(np.isnan(share), np.inf, share).argmin(axis=1)
         rows, n = np.arange(len(rest)), lower.shape[1]
         centre = lower + 0.5 * (upper - lower)
@@ -126,7 +127,7 @@ class BoundsTester:
         widest = _widest(lower, upper, scale)
         best = np.nan_to_num(change, nan=0.0, posinf=0.0).argmax(axis=1)
         with np.errstate(all="ignore"):
-            explained = change.sum(axis=1) > 0.5 * (high - low)[rows, nearest]
+            explained = change.sum(axis=1) > slack[rows, nearest]
         widths = (upper - lower) / np.where(scale > 0, scale, 1.0)
         lags = widths[rows, widest] > LAG * widths[rows, best]
         chosen = np.where(explained & ~lags, best, widest)
