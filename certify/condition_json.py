@@ -57,6 +57,8 @@ def condition_from_json(data: object, where: str = "condition") -> Condition:
             ),
             tuple(_box(r, f"{where}.regions[{i}]", tape.dimension) for i, r in enumerate(regions)),
         )
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
 

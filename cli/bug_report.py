@@ -36,6 +36,7 @@ def bug_report(
     seed: int,
     seconds: float,
     command: str,
+    file: str = FILE,
 ) -> dict[str, object]:
     """The contradictions as JSON data; ``seconds`` is what all questions together had."""
     from certify.condition_json import condition_to_json
@@ -52,7 +53,7 @@ def bug_report(
         },
         "versions": versions(),
         "command": command,
-        "reproduce": f"{REPRODUCE} {FILE}",
+        "reproduce": f"{REPRODUCE} {file}",
         "system": system,
         "seed": seed,
         "seconds": seconds,

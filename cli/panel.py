@@ -109,7 +109,7 @@ class Consulted:
 
         verdict = self.result.verdict
         return {
-            "backends": [_record(b, self._of(b)) for b in self.panel.backends],
+            "backends": [record_of(b, self._of(b)) for b in self.panel.backends],
             "agree": self.panel.agree,
             "trust": list(verdict.trust) if isinstance(verdict, Proved) else [],
         }
@@ -119,28 +119,14 @@ class Consulted:
         return sorted(told, key=lambda o: rank(o.condition))
 
     def rows(self) -> Iterator[str]:
-        """A line for every backend but our own, and one for every condition it did not prove."""
-        from certify.agreement import reason_of
-        from certify.verdict import Proved
-
+        """A line for every backend but our own, and one for every reason not to prove."""
         for backend in self.panel.backends if self.panel.asks else ():
             told = self._of(backend)
-            if backend.name == OWN:
-                continue
-            if not told:
+            if backend.name != OWN and told:
+                yield from rows_of(backend, told)
+            elif backend.name != OWN:
                 why = "not asked: interrupted" if self.interrupted else "nothing to ask about"
                 yield row(backend.name, why, "unknown")
-                continue
-            proved = [o for o in told if isinstance(o.verdict, Proved)]
-            spent = sum(o.answer.seconds for o in told)
-            text = f"proves {len(proved)} of {len(told)} conditions, {backend.soundness.value}"
-            yield row(backend.name, text, _word(told), seconds(spent))
-            reasons: dict[str, list[str]] = {}
-            for o in told:
-                if not isinstance(o.verdict, Proved):
-                    reasons.setdefault(reason_of(o.verdict, o.backend), []).append(o.condition)
-            for reason, names in reasons.items():
-                yield row("", f"{', '.join(names)}: {reason}")
 
     def last_rows(self) -> Iterator[str]:
         """After the verdict: what a proof on trust rests on, and why it has no certificate."""
@@ -158,13 +144,30 @@ class Consulted:
         yield f"no certificate: {who} {leaves} no evidence that can be replayed{hint}"
 
 
+def rows_of(backend: Backend, told: Sequence[Opinion]) -> Iterator[str]:
+    """How many conditions a backend proves, how it ended, and a line for each reason not to."""
+    from certify.agreement import reason_of
+    from certify.verdict import Proved
+
+    proved = [o for o in told if isinstance(o.verdict, Proved)]
+    text = f"proves {len(proved)} of {len(told)} conditions, {backend.soundness.value}"
+    yield row(backend.name, text, _word(told), seconds(sum(o.answer.seconds for o in told)))
+    reasons: dict[str, list[str]] = {}
+    for o in told:
+        if not isinstance(o.verdict, Proved):
+            reasons.setdefault(reason_of(o.verdict, o.backend), []).append(o.condition)
+    for reason, names in reasons.items():
+        yield row("", f"{', '.join(names)}: {reason}")
+
+
 def _word(told: Sequence[Opinion]) -> str:
     """refuted before unknown before proved."""
     words = {word(o.verdict) for o in told}
     return next(w for w in ("refuted", "unknown", "proved") if w in words)
 
 
-def _record(backend: Backend, told: Sequence[Opinion]) -> dict[str, object]:
+def record_of(backend: Backend, told: Sequence[Opinion]) -> dict[str, object]:
+    """What a backend said, as JSON data."""
     version = told[0].answer.version if told else backend.availability().version
     return {
         "name": backend.name,

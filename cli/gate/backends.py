@@ -1,7 +1,8 @@
-"""The backends that a claim may name. Whoever adds one adds it here, and nowhere else in the gate.
+"""The backends that a claim may name: those of :mod:`certify.backends`, and the checker.
 
-A prover finds evidence; a checker, which shares no code with it, replays the evidence. A claim is
-proved only if every backend that it names agrees, and the checker is asked in any case.
+``taylor`` finds the evidence; the checker, which shares no code with it, replays it, and is asked
+in any case. The others are asked whether each condition of the certificate holds. A claim is
+proved only if every backend that it names agrees.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Sequence
 
 from systems.errors import InputError
 
-PROVERS = {"taylor": "branch and bound over Taylor models"}
-CHECKERS = {"checker": "the independent checker, in ball arithmetic"}
+PROVER, CHECKER = "taylor", "checker"
 
 
 def check_backends(names: Sequence[str], where: str) -> None:
     """Raises InputError for a backend that there is not, or one named twice."""
-    available = {**PROVERS, **CHECKERS}
+    from certify.backends import names as registered
+
+    available = (*registered(), CHECKER)
     for i, name in enumerate(names):
         if name not in available:
             known = ", ".join(available)
@@ -27,4 +29,9 @@ def check_backends(names: Sequence[str], where: str) -> None:
 
 def may_prove(names: Sequence[str]) -> bool:
     """Whether one of them can find a proof; without, only an existing certificate is checked."""
-    return any(name in PROVERS for name in names)
+    return PROVER in names
+
+
+def must_agree(names: Sequence[str]) -> tuple[str, ...]:
+    """Those that have to confirm what a certificate, which the checker accepted, proves."""
+    return tuple(n for n in names if n not in (PROVER, CHECKER))

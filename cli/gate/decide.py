@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from cli.errors import OutputLostError
+from cli.gate.agreement import agreement
 from cli.gate.attempt import Outcome, attempt
 from cli.gate.backends import may_prove
 from cli.gate.baseline import Baseline, compare, read_baseline
@@ -75,7 +76,8 @@ def _decided(claim: GateClaim, shop: Workshop) -> Finding:
             return _rejected(_of_baseline(baseline, claim), subject, shop)
     for evidence in reusable(subject, shop.cache, baseline):
         found = _judged(subject, evidence, baseline, shop)
-        if found.status in (Status.PROVED, Status.REJECTED):
+        dissent = found.status is Status.UNKNOWN and found.asked
+        if found.status in (Status.PROVED, Status.REJECTED) or dissent:
             return found
         note(f"{claim.name}: the certificate of the {evidence.origin} will not do: {found.message}")
     if not may_prove(claim.backends):
@@ -139,12 +141,19 @@ def _judged(
     )  # fmt: skip
     if not checked.valid:
         return _rejected(found, subject, shop)
+    heard = agreement(subject, evidence, path.with_suffix(".contradiction.json"), shop.tell)
+    found = replace(found, asked=heard.asked, condition=heard.condition)
+    if heard.bug_report is not None:
+        path.unlink(missing_ok=True)  # what is contradicted is not left to be used
+        return replace(found, status=Status.UNKNOWN, message=heard.gap or "")
     if evidence.origin == "proved":
         remember(subject, shop.cache, evidence)
     kept = None
     if subject.candidate is None:
         kept = _keep_candidate(subject, evidence, shop)
     found = replace(found, certificate=path, candidate=kept)
+    if heard.gap is not None:
+        return replace(found, status=Status.UNKNOWN, message=heard.gap)
     return _measured(found, subject, evidence, shop)
 
 

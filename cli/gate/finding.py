@@ -59,7 +59,7 @@ class Finding:
 
     ``condition`` is the condition of the theorem that is broken or open, where there is one.
     ``certificate`` is there iff the independent checker accepted it, whether or not the region is
-    large enough; ``certified`` and ``checked`` go with it.
+    large enough; ``certified`` and ``checked`` go with it. ``asked`` is what other backends said.
     """
 
     claim: GateClaim
@@ -74,6 +74,7 @@ class Finding:
     candidate: Path | None = None
     baseline: Baseline | None = None
     comparison: Comparison | None = None
+    asked: Sequence[Mapping[str, object]] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -104,6 +105,7 @@ class Finding:
             "theorem": None if known is None else known.theorem,
             "region": None if known is None else _region(known),
             "counterexamples": list(self.counterexamples),
+            "backends": list(self.asked),
             "checker": None if self.checked is None else self.checked.as_json(),
             "words": [] if self.checked is None else list(self.checked.words),
             "baseline": None

@@ -21,7 +21,7 @@ JUNIT, SARIF, SUMMARY = "junit.xml", "results.sarif", "summary.md"
 CERTIFICATES, CANDIDATES = "certificates", "candidates"
 _NAME = re.compile(
     r"junit\.xml|results\.sarif|summary\.md"
-    r"|(certificates|candidates)/[A-Za-z0-9_-]{1,80}(\.rejected|\.unchecked)?\.json"
+    r"|(certificates|candidates)/[A-Za-z0-9_-]{1,80}(\.rejected|\.unchecked|\.contradiction)?\.json"
 )
 
 
@@ -73,7 +73,7 @@ def _names(gate: Gate) -> tuple[str, ...]:
     certificates = [
         f"{CERTIFICATES}/{c.slug}{end}.json"
         for c in gate.claims
-        for end in ("", ".rejected", ".unchecked")
+        for end in ("", ".rejected", ".unchecked", ".contradiction")
     ]
     candidates = [f"{CANDIDATES}/{c.slug}.json" for c in gate.claims if c.kind == "learner"]
     return (JUNIT, SARIF, SUMMARY, *certificates, *candidates)

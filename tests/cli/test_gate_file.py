@@ -109,8 +109,8 @@ def claim(*lines: str) -> str:
         (claim("theorem = 'stable'"), ":5: theorem: 'stable' is not one of"),
         (claim("backends = []"), ":5: backends: give a list of names"),
         (
-            claim("backends = ['taylor', 'dreal']"),
-            ":5: backends: there is no backend 'dreal'; available: taylor, checker",
+            claim("backends = ['taylor', 'nosuch']"),
+            ":5: backends: there is no backend 'nosuch'; available: taylor, ",
         ),
         (claim("backends = ['taylor', 'taylor']"), "the backend 'taylor' is named twice"),
         (claim("time_budget = 0"), ":5: time_budget: give a positive number"),
