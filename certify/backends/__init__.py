@@ -11,11 +11,13 @@ from functools import partial
 from certify.backends.base import Answer, Availability, Backend, Soundness
 from certify.backends.lirpa import METHODS, Lirpa
 from certify.backends.taylor import Taylor
+from certify.backends.z3 import Z3
 
 __all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "installed", "names"]
 
 _MADE_BY: dict[str, Callable[[], Backend]] = {
     "taylor": Taylor,
+    "z3": Z3,
     **{f"lirpa:{method}": partial(Lirpa, method) for method in METHODS},
 }
 

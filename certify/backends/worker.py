@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TASKS: Mapping[str, str] = {
     "lirpa": "certify.backends.lirpa_task",
+    "z3": "certify.backends.z3_task",
 }
 """The module of each task; the function there is called ``task``."""
 
