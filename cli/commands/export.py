@@ -78,6 +78,8 @@ def _source(path: Path) -> Source:
     from systems.errors import InputError
 
     if path.is_file():
+        if path.name == CANDIDATE:
+            raise InputError(f"{path} is a candidate: give the folder of its run instead")
         return source_of_certificate(load_certificate(path))
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder or certificate")

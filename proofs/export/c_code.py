@@ -75,7 +75,9 @@ def _table(name: str, array: ExactArray) -> str:
 
 def function_body(tape: Tape, prefix: str) -> str:
     """Declarations and statements that compute the needed registers from the array x."""
-    return "".join(_statement(tape, r, prefix) for r in sorted(tape.needed))
+    unused = not any(tape.instructions[r].op is Op.VARIABLE for r in tape.needed)
+    first = "    (void)x; // a constant\n" if unused else ""
+    return first + "".join(_statement(tape, r, prefix) for r in sorted(tape.needed))
 
 
 def _statement(tape: Tape, register: int, prefix: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from certify.balls import BallInterpreter
 from proofs.export.artifact import Artifact, ImpossibleError, Written
 from proofs.export.c_code import HELPERS, function_body, helpers_of, tables
 from proofs.export.functions import Function, functions_of
@@ -14,8 +15,11 @@ from proofs.export.names import comment, commented
 from proofs.export.onnx_model import rounding_line
 from proofs.export.source import NOT_PROVED, Source
 from systems.box import Box
-from systems.evaluate import evaluate
+from systems.tape import Tape
 
+Array = NDArray[np.float64]
+
+TOLERANCE = 1e-12
 SAMPLES = 8
 """Points of the self-test."""
 
@@ -32,6 +36,10 @@ int main(void)
     static const double expected[%(count)d][%(k)d] = {
 %(expected)s
     };
+    // 1e-12 of the value or of 1, and what rounding may do to these operations in float64
+    static const double tolerance[%(count)d][%(k)d] = {
+%(tolerance)s
+    };
     double worst = 0.0;
     int agree = 1;
     for (int s = 0; s < %(count)d; ++s) {
@@ -39,10 +47,9 @@ int main(void)
         stableproof_controller(points[s], found);
         found[%(m)d] = stableproof_value(points[s]);
         for (int i = 0; i < %(k)d; ++i) {
-            double e = expected[s][i];
-            double error = fabs(found[i] - e) / (fabs(e) > 1.0 ? fabs(e) : 1.0);
+            double error = fabs(found[i] - expected[s][i]);
             worst = error > worst ? error : worst;
-            agree = agree && error <= 1e-12; // false where it is NaN
+            agree = agree && error <= tolerance[s][i]; // false where it is NaN
         }
     }
     printf("%%s; largest error %%.3g\\n", agree ? "all values agree" : "WRONG VALUES", worst);
@@ -145,19 +152,34 @@ def _rounding(control: Function, value: Function) -> list[str]:
 
 
 def _self_test(source: Source, control: Function, value: Function) -> str:
-    generator = np.random.default_rng(0)
-    points = source.problem.domain.sample(SAMPLES, generator)
-    u, V = evaluate(control.tape, points)[0], evaluate(value.tape, points)[0]
-    finite = np.isfinite(np.hstack([u, V])).all(axis=1)
+    points = source.problem.domain.sample(SAMPLES, np.random.default_rng(0))
+    found = [_expected(f.tape, points) for f in (control, value)]
+    expected, tolerance = (np.hstack([pair[k] for pair in found]) for k in (0, 1))
+    finite = np.isfinite(expected + tolerance).all(axis=1)
     if not finite.any():
         return ""
-    points, expected = points[finite], np.hstack([u, V])[finite]
     return _SELF_TEST % {
-        "count": len(points), "n": points.shape[1], "k": expected.shape[1], "m": u.shape[1],
-        "points": _rows(points), "expected": _rows(expected),
+        "count": int(finite.sum()), "n": points.shape[1], "k": expected.shape[1],
+        "m": control.tape.output_sizes[0], "points": _rows(points[finite]),
+        "expected": _rows(expected[finite]), "tolerance": _rows(tolerance[finite]),
     }  # fmt: skip
 
 
-def _rows(values: NDArray[np.float64]) -> str:
+def _expected(tape: Tape, points: Array) -> tuple[Array, Array]:
+    """The output at points, and how far float64 may be from it; infinite where it has no value."""
+    interpreter = BallInterpreter(tape, 53)
+    values, tolerance = [], []
+    for point in points.tolist():
+        balls = interpreter.outputs(point, point)[0]
+        finite = all(v.is_finite() for v in balls)
+        values.append([float(v.mid()) if finite else np.inf for v in balls])
+        rounding = [8 * float(v.rad()) if finite else np.inf for v in balls]
+        tolerance.append(
+            [r + TOLERANCE * max(1.0, abs(v)) for r, v in zip(rounding, values[-1], strict=True)]
+        )
+    return np.array(values), np.array(tolerance)
+
+
+def _rows(values: Array) -> str:
     rows: Sequence[Sequence[float]] = values.tolist()
     return ",\n".join("        {" + ", ".join(v.hex() for v in row) + "}" for row in rows)

@@ -49,8 +49,9 @@ def write_folder(folder: Path, artifacts: Sequence[Artifact], force: bool = Fals
     """
     check_target(folder, force)
     target = Path(os.path.realpath(folder))
-    beside = [target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp") for _ in "ab"]
-    new, old = beside
+    new, old = (
+        target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp") for _ in range(2)
+    )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         new.mkdir()
@@ -58,25 +59,17 @@ def write_folder(folder: Path, artifacts: Sequence[Artifact], force: bool = Fals
             path = new / artifact.path
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(artifact.content)
-        _take_place(new, target, old)
+        if target.exists():
+            os.rename(target, old)
+        os.rename(new, target)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {_reason(error)}; it is as it was") from None
     finally:
-        for left in beside:
+        if old.exists() and not target.exists():
+            with contextlib.suppress(OSError):
+                os.rename(old, target)
+        for left in (new, old) if target.exists() else (new,):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _take_place(new: Path, target: Path, old: Path) -> None:
-    if not target.exists():
-        os.rename(new, target)
-        return
-    os.rename(target, old)
-    try:
-        os.rename(new, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.rename(old, target)
-        raise
 
 
 def _indexed(folder: Path) -> set[str]:

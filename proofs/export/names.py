@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-MOST = 300
+MOST = 4000
 """Characters of one comment line."""
 
 _WORDS = {

@@ -286,7 +286,7 @@ def _agrees(
 
 def test_comments_cannot_end_before_their_line() -> None:
     """Names come from files of strangers."""
-    text = commented(["a\n(assert false)", "b ??/", "c \\", "V̇ ≤ −μ", "m/s²\u202e", "x" * 999], ";")
+    text = commented(["a\n(assert false)", "b ??/", "c \\", "V̇ ≤ −μ", "m/s²\u202e", "x" * 9999], ";")
     lines = text.splitlines()
     assert len(lines) == 6 and all(line.startswith("; ") and line.isascii() for line in lines)
     assert "dV/dt <= -mu" in text and "m/s^2" in text
