@@ -147,6 +147,7 @@ class Consulted:
 def rows_of(backend: Backend, told: Sequence[Opinion]) -> Iterator[str]:
     """How many conditions a backend proves, how it ended, and a line for each reason not to."""
     from certify.agreement import reason_of
+    from certify.backends import Soundness
     from certify.verdict import Proved
 
     proved = [o for o in told if isinstance(o.verdict, Proved)]
@@ -156,6 +157,9 @@ def rows_of(backend: Backend, told: Sequence[Opinion]) -> Iterator[str]:
     for o in told:
         if not isinstance(o.verdict, Proved):
             reasons.setdefault(reason_of(o.verdict, o.backend), []).append(o.condition)
+    anew = sum(o.evidence is not None for o in told)
+    if anew and backend.soundness is not Soundness.RIGOROUS:
+        yield row("", f"{anew} of them proved anew by our own enclosures, with evidence")
     for reason, names in reasons.items():
         yield row("", f"{', '.join(names)}: {reason}")
 
