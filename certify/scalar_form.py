@@ -334,9 +334,7 @@ class _Builder(Nodes):
         if op is Op.DIV and self.value(a[1]):
             return self.quotient(a[0], a[1]), nothing
         if defined and (op is Op.DIV or op in self.language.functions):
-            return (
-                self.quotient(a[0], a[1]) if op is Op.DIV else self.function(op, a[0])
-            ), nothing
+            return (self.quotient(a[0], a[1]) if op is Op.DIV else self.function(op, a[0])), nothing
         if op is Op.TAN:
             parts = [self.function(Op.SIN, a[0]), self.function(Op.COS, a[0])]
             return self._partially(Op.DIV, parts, defined)

@@ -23,7 +23,7 @@ DEEPEST = 100
 
 
 class Target(ABC, Generic[Term, Formula]):
-    """How a tool's terms are made. Its tables say what may be written out again where it is used."""
+    """How a tool's terms are made, and what may be written out again at each use."""
 
     largest_repeated: int
     """A term with at most so many nodes is written out again at each of its uses."""
@@ -122,9 +122,16 @@ class Writer(Generic[Term, Formula]):
                     named += 1
                     term = self.target.name(f"term!{named}", self.terms[index])
                     self._keep(index, term, (), leaf=True)
-        for c in self.form.constraints:
-            holds = self._compare(c.node, c.relation, c.level)
-            self.target.demand(self._unless(c.undefined, [holds]))
+        self._constrain()
+
+    def _constrain(self) -> None:
+        """The constraints come last, one assertion each, after whatever they declare."""
+        formulas = [
+            self._unless(c.undefined, self._compare(c.node, c.relation, c.level))
+            for c in self.form.constraints
+        ]
+        for formula in formulas:
+            self.target.demand(formula)
 
     def _keep(self, index: int, term: Term, args: Sequence[int], *, leaf: bool) -> None:
         self.terms[index] = term
@@ -195,12 +202,12 @@ class Writer(Generic[Term, Formula]):
         tests = () if f.unless is None else (f.unless,)
         match f.kind:
             case "quotient":
-                target.demand(self._unless(tests, [target.equal(target.product(v, a[1]), a[0])]))
+                target.demand(self._unless(tests, target.equal(target.product(v, a[1]), a[0])))
             case "root":
                 target.bounds(v, Fraction(0), None)
-                target.demand(self._unless(tests, [target.equal(target.power(v, 2), a[0])]))
+                target.demand(self._unless(tests, target.equal(target.power(v, 2), a[0])))
             case "logarithm":
-                target.demand(self._unless(tests, [target.equal(target.function("exp", v), a[0])]))
+                target.demand(self._unless(tests, target.equal(target.function("exp", v), a[0])))
             case "step":
                 target.bounds(v, Fraction(0), Fraction(1))
                 for formula in target.step(v, a[0]):
@@ -208,9 +215,8 @@ class Writer(Generic[Term, Formula]):
             case "pi":
                 target.bounds(v, PI_BELOW, PI_ABOVE)
 
-    def _unless(self, tests: Sequence[Test], formulas: Sequence[Formula]) -> Formula:
-        """The formulas, or one of the tests."""
-        holds = formulas[0] if len(formulas) == 1 else self.target.all_of(formulas)
+    def _unless(self, tests: Sequence[Test], holds: Formula) -> Formula:
+        """The formula, or one of the tests."""
         if not tests:
             return holds
         excuses = [self._compare(t.node, t.relation, Fraction(0)) for t in tests]

@@ -28,7 +28,7 @@ from fractions import Fraction
 from typing import Literal
 
 from certify.balls import BallInterpreter
-from certify.conditions import Condition
+from certify.conditions import Condition, Constraint
 from certify.scalar_form import Language, Relation, scalar_form
 from certify.scalar_writer import Target, Writer
 from systems.errors import UnsupportedExpression
@@ -51,8 +51,8 @@ def smtlib(condition: Condition, *, dialect: Dialect, precision: Fraction | None
 
     Some point of the regions satisfies every constraint of the violation, or leaves an output
     undefined while no constraint excludes it. The states are the variables of
-    :func:`variable_names`. ``precision`` is dReal's δ. Raises UnsupportedExpression for numbers that
-    dReal cannot read, ValueError for another dialect.
+    :func:`variable_names`. ``precision`` is dReal's δ. Raises UnsupportedExpression for numbers
+    that dReal cannot read, ValueError for another dialect.
     """
     if dialect not in ("dreal", "standard"):
         raise ValueError(f'{dialect!r} is no dialect: "dreal" and "standard" are')
@@ -95,11 +95,13 @@ def dreal_language(condition: Condition) -> Language:
 
 
 _WORDS = frozenset(
-    "abs and arccos arccot arccsc arcsec arcsin arctan arctan2 acos asin atan atan2 cos cosh cot csc "
-    "distinct div divisible e exp false iand is_int ite int let log max maximize min minimize mod "
-    "not or par pi pow sec sin sinh sqrt tan tanh to_int to_real true xor as exists forall assert "
-    "echo exit pop push reset match select store bool real Bool Int Real Binary String Array "
-    "BINARY DECIMAL HEXADECIMAL NUMERAL STRING".split()
+    """
+    abs and arccos arccot arccsc arcsec arcsin arctan arctan2 acos asin atan atan2 cos cosh cot csc
+    distinct div divisible e exp false iand is_int ite int let log max maximize min minimize mod
+    not or par pi pow sec sin sinh sqrt tan tanh to_int to_real true xor as exists forall assert
+    echo exit pop push reset match select store bool real Bool Int Real Binary String Array
+    BINARY DECIMAL HEXADECIMAL NUMERAL STRING
+    """.split()  # noqa: SIM905
 )
 
 
@@ -132,8 +134,16 @@ def _plain(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in shown)
 
 
+def _words(constraint: Constraint, names: Sequence[str]) -> str:
+    """A constraint as text, its level exact unless that is long."""
+    relation = ">" if constraint.sense == "at least" else "<"
+    level = str(constraint.level)
+    shown = level if len(level) <= 40 else "a long rational, given below"
+    return f"{names[constraint.output]} {relation}{'' if constraint.strict else '='} {shown}"
+
+
 def _comments(condition: Condition, names: Sequence[str], dialect: Dialect) -> list[str]:
-    violated = " and ".join(c.words(condition.outputs) for c in condition.violation)
+    violated = " and ".join(_words(c, condition.outputs) for c in condition.violation)
     inputs = [f"{n}[{k}]" for n, size in condition.tape.inputs for k in range(size)]
     lines = [
         f"{condition.name}: {condition.claim}",
@@ -275,12 +285,10 @@ class _DReal(_Text):
         known = self._constants.get(value)
         if known is None:
             known = self._constants[value] = self.variable(f"number!{len(self._constants) + 1}")
-            try:
-                check_range(value)
+            low, high = float_ends(value, value)
+            if low == high or _is_short_decimal(value):
                 self.demand(self.equal(known, _decimal(value)))
-            except ValueError as error:
-                if isinstance(error, UnsupportedExpression):
-                    raise
+            else:
                 self._outer(known, value, value)
         return known
 
@@ -334,19 +342,22 @@ class _DReal(_Text):
         )
 
 
-def check_range(value: Fraction) -> None:
-    """Raises UnsupportedExpression for a number that float64 arithmetic cannot enclose well."""
-    if value and not Fraction(1, 10**290) < abs(value) < 10**290:
-        raise UnsupportedExpression(
-            "a constant", "dReal", "it is beyond the range of float64, or nearly"
-        )
+def _is_short_decimal(value: Fraction) -> bool:
+    """Whether it has at most 40 decimals and is of a size that every reader of decimals takes."""
+    return 10**40 % value.denominator == 0 and Fraction(1, 10**40) < abs(value) < 10**40
 
 
 def float_ends(lower: Fraction, upper: Fraction) -> tuple[float, float]:
-    """The float64 interval around [lower, upper]: rounded outwards where a float is not exact."""
-    for end in (lower, upper):
-        check_range(end)
-    low, high = lower.numerator / lower.denominator, upper.numerator / upper.denominator
+    """The float64 interval around [lower, upper]: rounded outwards where a float is not exact.
+
+    Raises UnsupportedExpression beyond the range of float64.
+    """
+    try:
+        low, high = lower.numerator / lower.denominator, upper.numerator / upper.denominator
+    except OverflowError:
+        raise UnsupportedExpression(
+            "a constant", "dReal", "it is beyond the range of float64"
+        ) from None
     if Fraction(low) > lower:
         low = math.nextafter(low, -math.inf)
     if Fraction(high) < upper:

@@ -1,0 +1,333 @@
+"""The SMT-LIB scripts: evaluated at points by an independent reader, against the tape in balls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal, get_args
+
+import pytest
+from flint import arb, ctx, fmpq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from certify.balls import enclose_point
+from certify.conditions import Condition, Constraint
+from certify.smtlib import Dialect, smtlib, variable_names
+from systems import expression as ex
+from systems.box import Box
+from systems.errors import UnsupportedExpression
+from systems.expression import Expression, Op
+from systems.tape import compile_tape
+from tests.certify.graphs import graphs, numbers
+from tests.certify.smtlib_reader import Evaluation, Tree, evaluate, parse, read
+
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+BOX = Box.of([(-4, 4), (-4, 4)])
+
+
+def condition_of(
+    outputs: Sequence[Expression],
+    x: Expression,
+    violation: Sequence[tuple[int, Literal["at least", "at most"], object, bool]],
+    regions: Sequence[Box] = (BOX,),
+    claim: str = "a claim",
+) -> Condition:
+    return Condition(
+        "statement",
+        claim,
+        compile_tape(outputs, [x]),
+        tuple(f"y{i}" for i in range(len(outputs))),
+        tuple(Constraint(o, sense, Fraction(v), strict) for o, sense, v, strict in violation),
+        tuple(regions),
+    )
+
+
+def run(condition: Condition, dialect: Dialect, point: Sequence[Fraction]) -> Evaluation:
+    script = read(smtlib(condition, dialect=dialect))
+    names = variable_names(condition.tape)
+    assert list(names) == script.variables[: len(names)]
+    return evaluate(script, dict(zip(names, point, strict=True)))
+
+
+def last_assertions(condition: Condition, dialect: Dialect) -> list[Tree]:
+    script = read(smtlib(condition, dialect=dialect))
+    return list(script.assertions[-len(condition.violation) :])
+
+
+def ball(value: Fraction) -> arb:
+    return arb(fmpq(value.numerator, value.denominator))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_scripts_and_tapes_agree_at_points(dialect: Dialect, data: st.DataObject) -> None:
+    x, y = data.draw(graphs(2, steps=True))
+    point = [data.draw(numbers) for _ in range(2)]
+    level = data.draw(numbers)
+    sense, strict = data.draw(st.sampled_from(["at least", "at most"])), data.draw(st.booleans())
+    condition = condition_of([y, x[0]], x, [(0, sense, level, strict), (1, "at most", 4, False)])
+    with ctx.workprec(256):
+        check_at_a_point(condition, dialect, point)
+
+
+def check_at_a_point(condition: Condition, dialect: Dialect, point: Sequence[Fraction]) -> None:
+    """The first constraint's difference and truth are those of the tape."""
+    constraint = condition.violation[0]
+    (truth,) = enclose_point(condition.tape, point, 256)[constraint.output]
+    evaluation = run(condition, dialect, point)
+    claim = last_assertions(condition, dialect)[0]
+    excused = evaluation.excused(claim)
+    if not truth.is_finite():
+        # undefined, or so close to it that balls cannot tell: never excluded
+        assert evaluation.truth(claim) is not False
+        return
+    assert excused is not True
+    if excused is None:
+        return
+    difference = truth - ball(constraint.level)
+    if isinstance(claim, str) or (claim[0] == "or" and isinstance(claim[-1], str)):
+        decided = evaluation.truth(claim)  # the output is a rational, compared at once
+        assert decided is (difference == 0 and not constraint.strict) or decided is bool(
+            constraint.sign * difference > 0
+        )
+        return
+    found = evaluation.difference(claim)
+    # a bare variable is compared doubled in dReal's dialect
+    assert difference.overlaps(found) or difference.overlaps(found / 2)
+    if difference != 0 and not difference.contains(0):
+        assert evaluation.truth(claim) in (bool(constraint.sign * difference > 0), None)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("op", sorted(ex.UNARY, key=lambda op: op.value))
+@pytest.mark.parametrize("z", ["-3/2", "-1/1000", "0", "1/3", "1", "7"])
+def test_every_function_at_a_point(dialect: Dialect, op: Op, z: str) -> None:
+    x = ex.variable("x", 2)
+    condition = condition_of([ex.apply(op, x[0])], x, [(0, "at least", Fraction(1, 7), False)])
+    point = [Fraction(z), Fraction(0)]
+    ((truth,),) = enclose_point(condition.tape, point, 256)
+    evaluation = run(condition, dialect, point)
+    (claim,) = last_assertions(condition, dialect)
+    if truth.is_finite():
+        difference = truth - arb(1) / 7
+        assert evaluation.difference(claim).overlaps(difference)
+        if not difference.contains(0):
+            assert evaluation.truth(claim) is bool(difference > 0)
+    else:
+        assert evaluation.truth(claim) is True  # undefined: a violation
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("build", "point", "undefined"),
+    [
+        (lambda x: 1 / x[0], 0, True),
+        (lambda x: 1 / x[0], 1, False),
+        (lambda x: x[0] / (x[0] * x[0]), 0, True),
+        (lambda x: ex.log(ex.log(x[0])), -1, True),
+        (lambda x: ex.log(ex.log(x[0])), "1/2", True),
+        (lambda x: ex.log(ex.log(x[0])), 2, False),
+        (lambda x: ex.sqrt(x[0]), -1, True),
+        (lambda x: ex.sqrt(x[0]), 0, False),
+        (lambda x: ex.apply(Op.STEP, ex.log(x[0])), -1, True),
+        (lambda x: ex.affine([[0, 0]], ex.stack([ex.log(x[0]), x[1]])), -1, True),
+        (lambda x: ex.stack([ex.log(x[0]), x[1]])[[1, 0]][0], -1, False),
+        (lambda x: ex.minimum(1 / x[0], 0), 0, True),
+        (lambda x: x[1] / (x[0] - x[0] * ex.constant(1)), 3, True),
+    ],
+)
+def test_an_undefined_output_counts_as_a_violation(
+    dialect: Dialect, build: object, point: object, undefined: bool
+) -> None:
+    """Even though the constraint itself asks for more than any value of it."""
+    x = ex.variable("x", 2)
+    condition = condition_of([build(x)], x, [(0, "at least", 10**6, False)])  # type: ignore[operator]
+    evaluation = run(condition, dialect, [Fraction(point), Fraction(0)])  # type: ignore[arg-type]
+    (claim,) = last_assertions(condition, dialect)
+    assert evaluation.truth(claim) is undefined
+
+
+def test_a_constraint_that_fails_excuses_an_undefined_one() -> None:
+    x = ex.variable("x", 2)
+    condition = condition_of(
+        [1 / x[0], x[1]], x, [(0, "at least", 0, False), (1, "at least", 1, False)]
+    )
+    for dialect in DIALECTS:
+        claims = last_assertions(condition, dialect)
+        evaluation = run(condition, dialect, [Fraction(0), Fraction(0)])
+        assert [evaluation.truth(c) for c in claims] == [True, False]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("sense", ["at least", "at most"])
+def test_strictness_is_exact(
+    dialect: Dialect, sense: Literal["at least", "at most"], strict: bool
+) -> None:
+    x = ex.variable("x", 2)
+    level = Fraction(3, 20)
+    condition = condition_of([x[0]], x, [(0, sense, level, strict)])
+    (claim,) = last_assertions(condition, dialect)
+    for step in (Fraction(-1, 10**30), Fraction(0), Fraction(1, 10**30)):
+        truth = run(condition, dialect, [level + step, Fraction(0)]).truth(claim)
+        wanted = (step > 0) if sense == "at least" else (step < 0)
+        assert truth is (wanted or (step == 0 and not strict))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_regions_are_exact(dialect: Dialect) -> None:
+    x = ex.variable("x", 2)
+    regions = [Box.of([("1/5", "1/5"), ("-3/20", 1)]), Box.of([(2, 3), (2, 3)])]
+    condition = condition_of([x[0]], x, [(0, "at least", -9, False)], regions)
+    inside = [("1/5", "-3/20"), ("1/5", "1"), ("2", "3"), ("5/2", "5/2")]
+    tiny = Fraction(1, 10**25)
+    outside = [(Fraction(1, 5) + tiny, 0), ("1/5", Fraction(-3, 20) - tiny), ("2", "1"), (9, 9)]
+    for points, wanted in ((inside, True), (outside, False)):
+        for point in points:
+            truths = run(condition, dialect, [Fraction(v) for v in point]).truths.values()
+            assert all(t is True for t in truths) is wanted, point
+
+
+def test_sharing_keeps_the_size_of_the_graph() -> None:
+    """2^60 leaves as a tree."""
+    x = ex.variable("x", 2)
+    z = x[0]
+    for _ in range(60):
+        z = ex.tanh(z) * z + 1
+    for dialect in DIALECTS:
+        assert (
+            len(smtlib(condition_of([z], x, [(0, "at least", 0, False)]), dialect=dialect)) < 30_000
+        )
+
+
+def test_a_deep_chain_is_not_nested_deeply() -> None:
+    x = ex.variable("x", 2)
+    z = x[0]
+    for _ in range(3000):
+        z = ex.sin(z)
+    for dialect in DIALECTS:
+        text = smtlib(condition_of([z], x, [(0, "at least", 0, False)]), dialect=dialect)
+        depth = deepest = 0
+        for character in text:
+            depth += (character == "(") - (character == ")")
+            deepest = max(deepest, depth)
+        assert deepest < 300
+
+
+def test_zero_weights_are_skipped_and_equal_operands_added() -> None:
+    x = ex.variable("x", 2)
+    twice = ex.affine([[Fraction(1, 3), 0, Fraction(2, 3)]], ex.stack([x[0], x[1], x[0]]))
+    text = smtlib(condition_of([twice], x, [(0, "at least", 0, False)]), dialect="standard")
+    assert "(assert (>= x_1 0.0))" in text
+    assert "x_2 0.0" not in text
+
+
+def test_no_two_numbers_meet_in_dreals_dialect() -> None:
+    """dReal folds constants in rounded arithmetic: each is a variable of its own."""
+    x = ex.variable("x", 2)
+    y = ex.exp(ex.constant(1)) + "0.1" * x[0] + "0.2" * (x[0] + "0.3" * x[1])
+    condition = condition_of([y], x, [(0, "at least", "1/3", True)])
+    script = read(smtlib(condition, dialect="dreal"))
+    for tree in script.assertions:
+        assert _literals(tree) <= 1 or tree[0] in ("=", ">=", "<="), tree
+
+    def constants(tree: object) -> bool:
+        """Whether an operation has only literals for operands."""
+        if not isinstance(tree, list):
+            return False
+        if tree[0] not in ("=", ">=", "<=", "and", "or", "-") and all(
+            isinstance(t, str) and t[0].isdigit() for t in tree[1:]
+        ):
+            return True
+        return any(constants(t) for t in tree)
+
+    assert not any(constants(tree) for tree in script.assertions)
+    assert {"0.1", "0.2", "0.3"} <= {t[2] for t in script.assertions if isinstance(t[2], str)}
+
+
+def _literals(tree: object) -> int:
+    if isinstance(tree, list):
+        return sum(_literals(t) for t in tree)
+    return isinstance(tree, str) and tree[0].isdigit() and tree not in ("0.0", "1.0", "2.0", "2")
+
+
+def test_comments_hold_whatever_the_claim_says() -> None:
+    x = ex.variable("x", 2)
+    claim = "V ≥ 0\n(assert false)\r(exit)\x00 \u2028 ü"
+    text = smtlib(
+        condition_of([x[0]], x, [(0, "at least", 0, False)], claim=claim), dialect="dreal"
+    )
+    assert text.isascii()
+    assert ["assert", "false"] not in parse(text)
+    assert parse(text)[-1] == ["exit"]
+
+
+def test_names_are_plain_distinct_and_no_words_of_the_tools() -> None:
+    sizes = [("x", 2), ("x_1", 1), ("exp", 1), ("θ'", 1), ("2", 1), ("", 1), ("let", 1), ("x-1", 1)]
+    inputs = [ex.variable(name, size) for name, size in sizes]
+    names = variable_names(compile_tape([inputs[0]], inputs))
+    assert len(set(names)) == len(names) == 9
+    assert not {"exp", "let"} & set(names)
+    assert all(n.isascii() and n.isidentifier() for n in names)
+
+
+def test_numbers_beyond_float64_are_refused_for_dreal_only() -> None:
+    x = ex.variable("x", 2)
+    condition = condition_of([x[0]], x, [(0, "at least", Fraction(10) ** 310, False)])
+    with pytest.raises(UnsupportedExpression, match="dReal"):
+        smtlib(condition, dialect="dreal")
+    assert "(/ " not in smtlib(condition, dialect="standard")
+
+
+def test_a_dialect_that_is_none() -> None:
+    x = ex.variable("x", 2)
+    with pytest.raises(ValueError, match="no dialect"):
+        smtlib(condition_of([x[0]], x, [(0, "at least", 0, False)]), dialect="lisp")  # type: ignore[arg-type]
+
+
+def test_precision_logic_and_order_of_the_commands() -> None:
+    x = ex.variable("x", 2)
+    condition = condition_of([ex.exp(x[0])], x, [(0, "at most", 0, False)])
+    dreal = parse(smtlib(condition, dialect="dreal", precision=Fraction(1, 10**9)))
+    assert ["set-option", ":precision", "0.000000001"] in dreal
+    assert ["set-logic", "QF_NRA"] in dreal
+    standard = parse(smtlib(condition, dialect="standard"))
+    assert ["set-logic", "QF_NRAT"] in standard
+    for script in (dreal, standard):
+        assert script[0] == ["set-option", ":produce-models", "true"]
+        assert script[-3:] == [["check-sat"], ["get-model"], ["exit"]]
+
+
+POLYNOMIAL = [
+    (lambda x: x[0] ** 2 + x[1] ** 2 - x[0] * x[1], ("at most", 0, True), "unsat"),
+    (lambda x: x[0] ** 2 + x[1] ** 2 - x[0] * x[1], ("at most", 0, False), "sat"),
+    (lambda x: x[0] * x[1] / (1 + x[0] ** 2), ("at least", 3, False), "unsat"),
+    (lambda x: x[0] / x[1], ("at least", 10**9, False), "sat"),
+    (lambda x: x[0] / (x[1] ** 2 + "1/3"), ("at least", 12, True), "unsat"),
+    (lambda x: ex.sqrt(x[0] ** 2), ("at least", "4", True), "unsat"),
+    (lambda x: ex.sqrt(x[0]), ("at least", "1000", False), "sat"),
+    (
+        lambda x: ex.relu(x[0]) + ex.relu(-x[0]) - ex.maximum(x[0], -x[0]),
+        ("at most", 0, True),
+        "unsat",
+    ),
+    (lambda x: ex.apply(Op.STEP, x[0]) * x[0], ("at most", 0, True), "unsat"),
+    (lambda x: ex.apply(Op.STEP, x[0]) - "1/2" + x[0] ** 2, ("at most", "-1/4", True), "sat"),
+    (lambda x: x[0] ** 9 - x[0] ** 8, ("at least", 4**9 - 4**8, True), "unsat"),
+]
+
+
+@pytest.mark.parametrize(("build", "violation", "answer"), POLYNOMIAL)
+def test_z3_reads_the_polynomial_scripts_and_decides_them(
+    build: object, violation: tuple[str, object, bool], answer: str
+) -> None:
+    z3 = pytest.importorskip("z3", reason="z3-solver is not installed")
+    x = ex.variable("x", 2)
+    sense, level, strict = violation
+    condition = condition_of([build(x)], x, [(0, sense, level, strict)])  # type: ignore[operator, list-item]
+    solver = z3.Solver()
+    solver.set("timeout", 20_000)
+    solver.add(z3.parse_smt2_string(smtlib(condition, dialect="standard")))
+    assert str(solver.check()) == answer
