@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certify.candidate import Candidate
 from proofs.export.onnx_model import function_model, write_onnx
+from proofs.export.source import source_of_candidate
 from systems import expression as ex
 from systems import zoo
+from systems.dynamics import linear_control
 from systems.evaluate import evaluate
 from systems.expression import Expression, Op
 from systems.tape import Tape, compile_tape
@@ -149,13 +152,16 @@ def test_models_say_where_they_come_from() -> None:
 
 
 def test_the_controller_has_the_actuators_limits() -> None:
-    source = source_of("pendulum-bounded-6", "lqr")
-    assert source is not None and source.problem.system.input_limits is not None
+    """Also where the candidate's own k knows nothing of them."""
+    system = zoo.system("pendulum-bounded-6")
+    assert system.input_limits is not None
+    k = linear_control([[9, 3]], system)
+    source = source_of_candidate(system, Candidate(system.state, ex.total(system.state**2), k))
     f = next(f for f in functions(source) if f.name == "controller")
     far = np.array([[100.0, 100.0], [-100.0, -100.0]])
     values = run(function_model(f.tape, f.name, f.output), f.tape, far).ravel()
-    limits = source.problem.system.input_limits
-    assert sorted(values.tolist()) == [float(limits.lower[0]), float(limits.upper[0])]
+    ends = [system.input_limits.lower[0], system.input_limits.upper[0]]
+    assert sorted(values.tolist()) == [float(v) for v in ends]
 
 
 def test_the_same_source_gives_the_same_bytes() -> None:

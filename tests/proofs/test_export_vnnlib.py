@@ -149,6 +149,12 @@ def test_an_undefined_output_does_not_hide_another_that_excludes_the_point() -> 
     assert not satisfied(c, (0, 1)) and satisfied(c, (0, "1/4"))
 
 
+@pytest.mark.parametrize("op", [Op.LOG, Op.SQRT])
+def test_an_output_that_has_no_value_anywhere_shows_nothing(op: Op) -> None:
+    nowhere = x2[0] + ex.apply(op, ex.constant(-2))
+    assert satisfied(condition([nowhere], [at_least(0, 10**6)], [UNIT]), (0, 0))
+
+
 def test_constant_divisors_need_no_guard() -> None:
     long = ex.constant([3] * 40)
     c = condition([ex.total(ex.stack([x2[0]] * 40) / long)], [at_least(0, 0)], [UNIT])
@@ -286,7 +292,9 @@ def _agrees(
 
 def test_comments_cannot_end_before_their_line() -> None:
     """Names come from files of strangers."""
-    text = commented(["a\n(assert false)", "b ??/", "c \\", "V̇ ≤ −μ", "m/s²\u202e", "x" * 9999], ";")
+    text = commented(
+        ["a\n(assert false)", "b ??/", "c \\", "V̇ ≤ −μ", "m/s²\u202e", "x" * 9999], ";"
+    )
     lines = text.splitlines()
     assert len(lines) == 6 and all(line.startswith("; ") and line.isascii() for line in lines)
     assert "dV/dt <= -mu" in text and "m/s^2" in text
