@@ -54,6 +54,8 @@ class Bounds:
                 },
                 device="cpu",
             )
+        # 0.3 bounds a relu by intervals here, and writes the result to the node below it.
+        self._module.ibp_intermediate = []
         self._nodes = list(self._module._modules.values())
         self._logarithms = self._after("BoundLog")
         self._saturating = self._after("BoundTanh", "BoundSigmoid")

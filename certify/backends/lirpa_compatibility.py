@@ -1,6 +1,6 @@
-"""auto_LiRPA 0.3 beside today's numpy and torch: what they removed since, put back for it.
+"""auto_LiRPA made fit for use: 0.3 beside today's numpy and torch, and NaN kept where it belongs.
 
-Used for that version only, before its import: later ones need none of this.
+What numpy and torch removed since 0.3 is put back for that version only, before its import.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ def load(version: str) -> Any:
             _accept_duplicates(auto_LiRPA.BoundedModule)
             _keep_tables()
         import auto_LiRPA
+
+        _keep_nan()
     return auto_LiRPA
 
 
@@ -62,6 +64,28 @@ def _accept_duplicates(module: Any) -> None:
         return named(self, *args, **rest)
 
     module._named_members = named_members
+
+
+def _keep_nan() -> None:
+    """A bound that is NaN on one box stays NaN on that box.
+
+    The library takes 0 for the whole batch's bias instead, and then every bound is wrong.
+    """
+    from auto_LiRPA.bound_ops import Bound
+
+    original = Bound.get_bias
+    if getattr(original, "keeps_nan", False):
+        return
+
+    def get_bias(self: Any, A: Any, bias: Any) -> Any:
+        import torch
+
+        if not isinstance(A, torch.Tensor):
+            return original(self, A, bias)
+        return torch.einsum("sb...,b...->sb" if self.batch_dim != -1 else "sb...,...->sb", A, bias)
+
+    get_bias.keeps_nan = True  # type: ignore[attr-defined]
+    Bound.get_bias = get_bias
 
 
 def _keep_tables() -> None:

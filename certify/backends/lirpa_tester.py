@@ -37,9 +37,9 @@ class BoundsOfBoxes(Protocol):
 class BoundsTester:
     """A tester (see :mod:`certify.branch_and_bound`) around bounds of a violation's outputs.
 
-    Output j of ``graph`` and of ``bounds`` is that of constraint j times its sign. When the clock's time is out,
-    the boxes that are left stay open. Raises BackendError where a bound excludes the value at a
-    box's centre.
+    Output j of ``graph`` and of ``bounds`` is that of constraint j times its sign. When the clock's
+    time is out, the boxes that are left stay open. Raises BackendError where a bound excludes the
+    value at a box's centre.
     """
 
     def __init__(self, graph: Graph, bounds: BoundsOfBoxes, clock: Clock) -> None:
