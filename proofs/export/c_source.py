@@ -12,7 +12,7 @@ from proofs.export.artifact import Artifact, ImpossibleError, Written
 from proofs.export.c_code import HELPERS, function_body, helpers_of, tables
 from proofs.export.functions import Function, functions_of
 from proofs.export.names import comment, commented
-from proofs.export.onnx_model import rounding_line
+from proofs.export.numbers import rounding_line
 from proofs.export.source import NOT_PROVED, Source
 from systems.box import Box
 from systems.tape import Tape

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from systems.exact import ExactArray
+from systems.expression import Op
+from systems.tape import Tape
 
 MOST_DIGITS = 1100
 """Every float64 is a decimal of fewer digits, before and behind the point together."""
@@ -59,6 +61,20 @@ def _places(value: Fraction) -> int | None:
     if rest != 1 or places > MOST_DIGITS or abs(value) >= Fraction(10) ** (MOST_DIGITS - places):
         return None
     return places
+
+
+def rounding_line(tape: Tape) -> str:
+    """How the constants of the tape that take part stand in float64."""
+    used = [tape.instructions[r] for r in sorted(tape.needed)]
+    arrays = [tape.constants[c] for c in sorted({c for i in used for c in i.constants})]
+    count, gap = largest_difference(arrays)
+    words = "Every constant is exactly its float64."
+    if count:
+        words = (
+            f"{count} constants are no float64: the nearest stands for each, within "
+            f"{rounded_up(gap)}."
+        )
+    return words + (" So it does for pi." if any(i.op is Op.PI for i in used) else "")
 
 
 def _decimal(value: Fraction, whole: Callable[[Fraction], int]) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 from proofs.export.artifact import Artifact, ImpossibleError, LeftOut, Written
 from proofs.export.functions import functions_of
 from proofs.export.names import comment
-from proofs.export.numbers import largest_difference, rounded_up
+from proofs.export.numbers import rounding_line
 from proofs.export.onnx_graph import Graph, emit, model_bytes, spread
 from proofs.export.source import NOT_PROVED, Source
 from systems.exact import ExactArray
-from systems.expression import Op
 from systems.tape import Tape
 
 
@@ -60,20 +59,6 @@ def function_model(tape: Tape, name: str, output: str, origin: Sequence[str] = (
     return model_bytes(graph, name, tape.inputs, [(output, size)], lines)
 
 
-def rounding_line(tape: Tape) -> str:
-    """How the constants of the tape that take part stand in float64."""
-    used = [tape.instructions[r] for r in sorted(tape.needed)]
-    arrays = [tape.constants[c] for c in sorted({c for i in used for c in i.constants})]
-    count, gap = largest_difference(arrays)
-    words = "Every constant is exactly its float64."
-    if count:
-        words = (
-            f"{count} constants are no float64: the nearest stands for each, within "
-            f"{rounded_up(gap)}."
-        )
-    return words + (" So it does for pi." if any(i.op is Op.PI for i in used) else "")
-
-
 class NearestFloats:
     """Constants as the nearest float64; functions spelt so that float64 keeps its digits."""
 
@@ -94,7 +79,7 @@ class NearestFloats:
         """max(z, 0) + log(1 + e) with e = exp(−|z|).
 
         ONNX has no log1p: with s = 1 + e rounded, log(1 + e) is e log(s) / (s − 1) to full
-        accuracy, and e where s is 1 (Higham, Accuracy and Stability, section 1.14.1).
+        accuracy, and e where s is 1 (Goldberg, ACM Computing Surveys 23(1), 1991, theorem 4).
         """
         one, small = graph.number(1.0), _small_exponential(graph, z)
         total = graph.add("Add", one, small)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from proofs.export.artifact import Artifact, LeftOut, Written
 from proofs.export.functions import Function, functions_of
 from proofs.export.names import comment, commented
-from proofs.export.onnx_model import rounding_line
+from proofs.export.numbers import rounding_line
 from proofs.export.source import NOT_PROVED, Source
 from systems.expression import Op
 from systems.json_data import quotient
