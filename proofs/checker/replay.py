@@ -10,7 +10,8 @@ from typing import Any
 
 from flint import arb, ctx, fmpq
 
-from .algebra import Model, ball, plus, scaled, total
+from .algebra import Model, ball, monomials, plus, scaled, total
+from .deep import Deep
 from .document import Invalid, Unreadable, fields, real
 from .exact import Exact
 from .models import Box, Matrices, Register
@@ -24,6 +25,8 @@ PRECISION, FINE = 64, 160
 ORDERS = (1, 2, 3, 4, 6)
 LADDERS = ((1,), (1, 2), (2,), (2, 3), (3,), (3, 4), (4,), (4, 6))
 """Orders of the models that are tried on a box, one after the other, before it is cut."""
+DEEP_LADDERS = (*LADDERS, (0,), (0, 3))
+"""Order 0 is a linear relaxation."""
 
 Sides = Sequence[tuple[Fraction, Fraction]]
 Chosen = Sequence[tuple[Constraint, Fraction]]
@@ -55,6 +58,7 @@ class Replay:
             self._add(Condition("volume", domain, (inside,)), tree)
         self.matrices = Matrices(self.statement.graph)
         self._fixed: dict[int, dict[int, Register]] = {}
+        self._deep = Deep(self.statement)
         self._ladders = Ladders(len(self.statement.states) + len(self.statement.disturbances))
 
     def _add(self, condition: Condition, tree: Tree) -> None:
@@ -126,14 +130,17 @@ class Replay:
             chosen = [(condition.constraints[j], Fraction(1)), (condition.constraints[i], weight)]
         region = condition.regions[leaf.region]
         sides = [_cut_off(s, r) for s, r in zip(leaf.sides, region, strict=True)]
-        ladder, most = self._ladders.next((condition.name, reason < J and reason))
+        deep = self._deep.offers([constraint for constraint, _ in chosen])
+        ladder, most = self._ladders.next((condition.name, reason < J and reason, deep), deep)
         ctx.prec = PRECISION
         closed, cost = self._closes_in_parts(sides, chosen, ladder, most)
         self._ladders.learn(cost)
         for precision in (PRECISION, FINE):
             if closed is False:
                 ctx.prec = precision
-                closed, _ = self._closes_in_parts(sides, chosen, ORDERS, MOST_COST)
+                closed, _ = self._closes_in_parts(
+                    sides, chosen, (*ORDERS, 0) if deep else ORDERS, MOST_COST
+                )
         return bool(closed)
 
     def _closes_in_parts(
@@ -187,15 +194,18 @@ class Replay:
     def _failing_axis(self, sides: Sides, chosen: Chosen, order: int, default: int) -> int | None:
         """None where Σ weight · h < 0 on the box; else the axis along which to cut it."""
         strict = len(chosen) == 1 and chosen[0][0].strict
+        wide = [i for i, (a, b) in enumerate(sides) if a < b]
         try:
-            box = self._box(sides, order)
-            sums = self._sums(box, chosen)
+            if order == 0:
+                sums = self._deep.sums(sides, chosen)
+            else:
+                sums = self._sums(self._box(sides, order), chosen)
         except Undefined:
             return default
-        bounds = [box.monomials.upper(h) for h in sums]
+        bounds = [monomials(len(wide), order or 1).upper(h) for h in sums]
         if all(b <= 0 if strict else b < 0 for b in bounds):
             return None
-        return _steepest(sums, box.wide) if any(len(h) > 1 for h in sums) else default
+        return _steepest(sums, wide) if any(len(h) > 1 for h in sums) else default
 
     def _is_refuted(self, point: Sides, chosen: Chosen) -> bool:
         """Whether Σ weight · h is certainly positive at a point."""
@@ -273,21 +283,22 @@ class Ladders:
     """
 
     def __init__(self, dimension: int) -> None:
-        self._hopes = [_cost(dimension, ladder) for ladder in LADDERS]
+        self._hopes = [_cost(dimension, ladder) for ladder in DEEP_LADDERS]
         self._costs: dict[Hashable, list[float]] = {}
         self._turn = 0
 
-    def next(self, kind: Hashable) -> tuple[Sequence[int], float]:
+    def next(self, kind: Hashable, deep: bool) -> tuple[Sequence[int], float]:
         """The cheapest ladder for leaves of this kind, now and then another that is not hopeless;
         and what may be spent on it."""
-        costs = self._current = self._costs.setdefault(kind, list(self._hopes))
+        offered = len(DEEP_LADDERS if deep else LADDERS)
+        costs = self._current = self._costs.setdefault(kind, self._hopes[:offered])
         self._turn += 1
-        order = sorted(range(len(LADDERS)), key=costs.__getitem__)
+        order = sorted(range(offered), key=costs.__getitem__)
         best = costs[order[0]]
         hopeful = [i for i in order if costs[i] <= 3 * best]
         explored = self._turn // 16 % len(hopeful) if self._turn % 16 == 0 else 0
         self._chosen = hopeful[explored]
-        return LADDERS[self._chosen], 8 * best
+        return DEEP_LADDERS[self._chosen], 8 * best
 
     def learn(self, cost: float) -> None:
         self._current[self._chosen] = (self._current[self._chosen] + cost) / 2
@@ -295,7 +306,7 @@ class Ladders:
 
 def _cost(n: int, orders: Sequence[int]) -> float:
     """What trying these orders costs, in terms of models."""
-    return float(sum(3 + comb(n + k, k) for k in orders))
+    return float(sum(3 + comb(n + k, k) if k else 10 + n for k in orders))
 
 
 def _constant_nodes(s: Statement, matrices: Matrices) -> dict[int, Register]:
