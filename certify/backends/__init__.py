@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from certify.backends.base import Answer, Availability, Backend, Soundness
+from certify.backends.dreal import DReal
 from certify.backends.lirpa import METHODS, Lirpa
 from certify.backends.taylor import Taylor
 from certify.backends.z3 import Z3
@@ -18,6 +19,7 @@ __all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "install
 _MADE_BY: dict[str, Callable[[], Backend]] = {
     "taylor": Taylor,
     "z3": Z3,
+    "dreal": DReal,
     **{f"lirpa:{method}": partial(Lirpa, method) for method in METHODS},
 }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certify.split_tree import SplitTree
 
 TASKS: Mapping[str, str] = {
+    "dreal": "certify.backends.dreal_task",
     "lirpa": "certify.backends.lirpa_task",
     "z3": "certify.backends.z3_task",
 }
