@@ -79,8 +79,7 @@ class BoundsTester:
         a, z, largest = self.bounds(lower, upper)
         middle, terms = self.graph.values(lower + 0.5 * (upper - lower))
         with np.errstate(all="ignore"):
-            size = np.maximum(terms, np.abs(z)) + np.abs(levels.level)
-            margin = OF_TERMS * size + OF_LARGEST * largest[:, None] + ALWAYS
+            margin = margins(terms, z, levels.level, largest)
             _check_containment(a, z, middle, margin)
             high = z - levels.level + margin
             known = np.isfinite(high)
@@ -132,6 +131,13 @@ class BoundsTester:
         lags = widths[rows, widest] > LAG * widths[rows, best]
         chosen = np.where(explained & ~lags, best, widest)
         return np.where(widths[rows, chosen] > 0, chosen, widest)
+
+
+def margins(terms: Array, bound: Array, level: Array, largest: Array) -> Array:
+    """What is allowed for rounding: (B, J), (B, J), (J,), (B,) → (B, J)."""
+    with np.errstate(all="ignore"):
+        size = np.maximum(terms, np.abs(bound)) + np.abs(level)
+        return np.asarray(OF_TERMS * size + OF_LARGEST * largest[:, None] + ALWAYS)
 
 
 def _check_containment(a: Array, z: Array, middle: Array, margin: Array) -> None:
