@@ -29,6 +29,9 @@ MOST_BITS = 20_000
 MOST_TERMS = 50_000
 """Scalar operations: to write down more takes seconds, and to decide them is beyond hope."""
 
+MOST_DEGREE = 1000
+"""Degree of a register, where every quotient counts as a product."""
+
 NO_INPUTS: Mapping[int, Fraction] = MappingProxyType({})
 
 
@@ -43,6 +46,7 @@ def explain_unsupported(condition: Condition) -> str | None:
         if set(tape.output_sizes) != {1}:
             raise UnsupportedError("an output is a vector, and constraints are about numbers")
         _check_size(tape)
+        _check_degree(tape)
         fold(tape)
     except UnsupportedError as error:
         return str(error)
@@ -163,11 +167,32 @@ def _check_size(tape: Tape) -> None:
     for index in tape.needed:
         i = tape.instructions[index]
         if i.op is Op.AFFINE:
-            weight = tape.constants[i.constants[0]]
-            count += int((weight.values != 0).sum())
+            count += tape.constants[i.constants[0]].values.size
         count += i.size
     if count > MOST_TERMS:
         raise UnsupportedError(
             f"the statement has {count} scalar operations, more than the {MOST_TERMS} that are "
             "worth giving to an exact solver"
         )
+
+
+def _check_degree(tape: Tape) -> None:
+    """Refuse powers of powers, whose exponents Z3 would have to multiply out."""
+    degrees: dict[int, int] = {}
+    for index in sorted(tape.needed):
+        i = tape.instructions[index]
+        of = [degrees[a] for a in i.args]
+        match i.op:
+            case Op.VARIABLE:
+                degree = 1
+            case Op.MUL | Op.DIV:
+                degree = sum(of)
+            case Op.POWER:
+                degree = of[0] * i.integers[0]
+            case _:
+                degree = max(of, default=0)
+        if degree > MOST_DEGREE:
+            raise UnsupportedError(
+                f"register {index} is of degree {degree}, more than {MOST_DEGREE}"
+            )
+        degrees[index] = degree

@@ -149,7 +149,10 @@ class _Region:
 
 def _scales(condition: Condition, region: Box) -> list[Fraction]:
     """For each constraint the usual distance of its output from the level, a power of two."""
-    points = region.sample(256, np.random.default_rng(0))
+    try:
+        points = region.sample(256, np.random.default_rng(0))
+    except OverflowError:  # a region beyond the floats
+        return [Fraction(1)] * len(condition.violation)
     outputs = np.hstack(evaluate(condition.tape, points))
     scales = []
     for c in condition.violation:

@@ -273,6 +273,12 @@ def test_what_is_hopelessly_large_is_refused() -> None:
     assert reason is not None and "digits" in reason
 
 
+def test_a_power_of_powers_is_refused() -> None:
+    asked = condition(lambda x: [((x**1000) ** 1000, ">", 1)], UNIT)
+    reason = explain_unsupported(asked)
+    assert reason is not None and "degree 1000000" in reason
+
+
 def test_candidates_are_the_floats_around_a_point() -> None:
     assert candidates([Fraction(1, 2), Fraction(3)]) == [[0.5, 3.0]]
     around = candidates([THIRD])
