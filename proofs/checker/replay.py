@@ -131,7 +131,7 @@ class Replay:
         region = condition.regions[leaf.region]
         sides = [_cut_off(s, r) for s, r in zip(leaf.sides, region, strict=True)]
         deep = self._deep.offers([constraint for constraint, _ in chosen])
-        ladder, most = self._ladders.next((condition.name, reason < J and reason, deep), deep)
+        ladder, most = self._ladders.next((condition.name, reason < J and reason), deep)
         ctx.prec = PRECISION
         closed, cost = self._closes_in_parts(sides, chosen, ladder, most)
         self._ladders.learn(cost)
@@ -291,7 +291,7 @@ class Ladders:
         """The cheapest ladder for leaves of this kind, now and then another that is not hopeless;
         and what may be spent on it."""
         offered = len(DEEP_LADDERS if deep else LADDERS)
-        costs = self._current = self._costs.setdefault(kind, self._hopes[:offered])
+        costs = self._current = self._costs.setdefault((kind, deep), self._hopes[:offered])
         self._turn += 1
         order = sorted(range(offered), key=costs.__getitem__)
         best = costs[order[0]]

@@ -7,6 +7,7 @@ no code with the checker. Planted errors have to be found by the same comparison
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,16 +18,17 @@ from hypothesis import strategies as st
 
 from proofs.checker import check_bytes, deep, lines, relaxation
 from proofs.checker.derivatives import Formula
+from proofs.checker.document import read
 from proofs.checker.lines import slopes
 from proofs.checker.models import Matrices
 from proofs.checker.relaxation import Relaxation
-from proofs.checker.replay import PRECISION, Replay
+from proofs.checker.replay import PRECISION, Ladders, Replay
 from proofs.checker.series import Undefined
 from systems import expression as ex
 from systems.expression import Expression, Op
 from tests.certify.graphs import graphs
 from tests.proofs.checker_boxes import Sides, at, formulas, oracle, random_points, random_sides
-from tests.proofs.forgeries import CONSTANTS, DYNAMICS, TRUE
+from tests.proofs.forgeries import CONSTANTS, DYNAMICS, ENTRY, MAP_ENTRY, TRUE, jump
 from tests.proofs.handmade import document_of, encoded
 from tests.proofs.test_checker_models import ACTIVATIONS, deterministic, layer, slopes_of
 from tests.systems.graphs import kinked, random_graph
@@ -309,3 +311,38 @@ def test_false_claims_are_not(name: str, order_0_alone: list[int]) -> None:
     made, begins = (DYNAMICS | CONSTANTS)[name]
     outcome = check_bytes(encoded(document_of(made)), 1)
     assert outcome.status == "invalid" and outcome.message.startswith(begins), outcome.message
+
+
+@pytest.mark.parametrize(("widths", "offered"), [((9,), False), ((9, 5), True)])
+def test_only_what_is_deep_is_offered_them(widths: tuple[int, ...], offered: bool) -> None:
+    """One layer, also with a sigmoid on its sum, is better served by models; and a step has no
+    slope, so that V̇ has no formula behind it."""
+
+    def network(x: Expression) -> Expression:
+        z, generator = x, np.random.default_rng(0)
+        for width in widths:
+            z = ex.tanh(layer(z, width, generator, 1.0))
+        return ex.sigmoid(ex.total(z)) + ex.dot(x, x)
+
+    for value, differentiable in ((network, True), (lambda x: network(x) + jump(x[0]), False)):
+        replay = Replay(read(encoded(document_of(replace(MAP_ENTRY, value=value)))))
+        assert_offers(replay, offered)
+        replay = Replay(read(encoded(document_of(replace(ENTRY, value=value, hints=ENTRY)))))
+        rate = next(c for c, _ in replay.trees if c.name == "decrease").constraints[2]
+        assert replay._deep.offers([rate]) is (offered and differentiable)
+
+
+def assert_offers(replay: Replay, offered: bool) -> None:
+    for condition, _ in replay.trees:
+        for constraint in condition.constraints:
+            if constraint.node == replay.statement.value:
+                assert replay._deep.offers([constraint]) is offered
+
+
+def test_what_is_offered_may_change_among_the_leaves_of_a_condition() -> None:
+    """Two constraints with a weight: those of one leaf are deep, those of another are not."""
+    ladders = Ladders(2)
+    for deep_ in (False, True, False) * 40:
+        ladder, _ = ladders.next(("core", False), deep_)
+        assert deep_ or 0 not in ladder
+        ladders.learn(50.0)
