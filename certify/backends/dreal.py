@@ -72,6 +72,8 @@ class DReal(Backend):
             for region in condition.regions:
                 for lower, upper in zip(region.lower, region.upper, strict=True):
                     float_ends(lower, upper)
+            for constraint in condition.violation:
+                float_ends(constraint.level, constraint.level)
         except UnsupportedExpression as error:
             return str(error)
         return None
@@ -88,7 +90,7 @@ class DReal(Backend):
             refuted = _searched(condition, lead, delta, clock.remaining, seed)
             if refuted is not None:
                 return refuted
-            finer = max(delta / 10, FINEST_DELTA)
+            finer = max(float(f"{delta / 10:.6g}"), FINEST_DELTA)
             if not len(lead.points) or finer == delta or clock.exhausted(0) is not None:
                 return lead
             delta = finer
