@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.conditions import Constraint
-from certify.enclosure import interpreter
+from certify.enclosure import interpreter, relaxed
 from certify.enclosure.folding import Constants
 from certify.enclosure.kernel import Tables, tables
 from certify.enclosure.layers import Layer, find_layers
@@ -20,6 +20,7 @@ from certify.enclosure.monomials import monomials
 from certify.enclosure.program import Program, compile_program
 from certify.enclosure.rounding import U
 from certify.enclosure.shallow import ShallowModels
+from systems.expression import UNARY, Op
 from systems.tape import Tape
 from systems.threads import single_threaded_blas
 
@@ -35,6 +36,13 @@ REACH_MARGIN = 2.0**-30
 """Room for boxes that rounding has made a little larger than their region."""
 
 THREADS = min(2, os.cpu_count() or 1)
+
+LINEAR = 0
+"""The "order" of linear relaxations, beside the orders of Taylor models."""
+
+
+_BENDING = UNARY - {Op.STEP}
+"""The operations that a layer may consist of."""
 
 
 class _Shared:
@@ -123,12 +131,33 @@ class Engine:
 
     @property
     def orders(self) -> tuple[int, ...]:
-        """The Taylor orders worth trying, lowest first."""
+        """The orders worth trying, the first to start with: Taylor's, and LINEAR for deep tapes."""
         highest = {1: 8, 2: 6, 3: 6, 4: 5}.get(self.tape.dimension, 4)
-        return tuple(k for k in (2, 3, 4, 5, 6, 8) if k <= highest)
+        taylor = tuple(k for k in (2, 3, 4, 5, 6, 8) if k <= highest)
+        return (*taylor, LINEAR) if self.is_deep else taylor
+
+    @cached_property
+    def is_deep(self) -> bool:
+        """Whether layers of nonlinear functions stand behind one another: composing models then
+        loses much on large boxes."""
+        layers: dict[int, int] = {}
+        for index, i in enumerate(self.tape.instructions):
+            before = max((layers[a] for a in i.args), default=0)
+            bends = i.op in _BENDING and i.size > 1 and self.tape.varying[index]
+            layers[index] = before + bends
+        return max((layers[o] for o in self.tape.outputs), default=0) > 1
+
+    @cached_property
+    def _whole(self) -> Program:
+        """The program with nothing preloaded: relaxations go through every layer."""
+        if not any(self._registers):
+            return self.program
+        return compile_program(self.tape, self._shared.constants, {})
 
     def cost(self, order: int) -> float:
         """Work for one box in arbitrary units (about nanoseconds on one core)."""
+        if order == LINEAR:
+            return 1500.0 + self._whole.linear_work(len(self.program.outputs))
         M = monomials(self.tape.dimension, order).size
         work = 500.0
         for layer in self.layers:
@@ -153,6 +182,9 @@ class Engine:
         """Rigorous bounds of every output on every box: lower, upper (B, n) → two (B, J)."""
         J = len(self.program.outputs)
         out_lower, out_upper = np.empty((len(lower), J)), np.empty((len(lower), J))
+        if order == LINEAR:
+            self._bound_linearly(lower, upper, out_lower, out_upper)
+            return out_lower, out_upper
 
         def work(s: slice, models: Models, T: Tables) -> None:
             p = self.program
@@ -176,6 +208,10 @@ class Engine:
             np.empty((B, J)),
         )
 
+        if order == LINEAR:
+            self._test_linearly(lower, upper, levels, scale, result)
+            return result
+
         def work(s: slice, models: Models, T: Tables) -> None:
             p = self.program
             interpreter.test_boxes(
@@ -188,6 +224,36 @@ class Engine:
         self._in_parallel(lower, upper, order, work)
         return result
 
+    def _bound_linearly(
+        self, lower: Array, upper: Array, out_lower: Array, out_upper: Array
+    ) -> None:
+        centre, radius = self._balls(lower, upper)
+        p = self._whole
+
+        def chunk(s: slice) -> None:
+            relaxed.bound_outputs(
+                p.code, p.pool, p.lists, p.outputs, p.widest, p.entries, centre[s], radius[s],
+                out_lower[s], out_upper[s],
+            )  # fmt: skip
+
+        self._shared_out(len(lower), chunk)
+
+    def _test_linearly(
+        self, lower: Array, upper: Array, levels: Levels, scale: Array, result: Tested
+    ) -> None:
+        centre, radius = self._balls(lower, upper)
+        p = self._whole
+
+        def chunk(s: slice) -> None:
+            relaxed.test_boxes(
+                p.code, p.pool, p.lists, p.outputs[levels.outputs], p.widest, p.entries,
+                centre[s], radius[s], levels.sign, levels.level, levels.error, levels.strict, scale,
+                self.tape.inputs[0][1], result.reason[s], result.weight[s], result.axis[s],
+                result.middle[s], result.lower[s], result.upper[s],
+            )  # fmt: skip
+
+        self._shared_out(len(lower), chunk)
+
     def _in_parallel(
         self,
         lower: Array,
@@ -195,17 +261,25 @@ class Engine:
         order: int,
         work: Callable[[slice, Models, Tables], None],
     ) -> None:
-        centre = lower + 0.5 * (upper - lower)
-        radius = np.maximum(upper - centre, centre - lower)
-        radius = radius * (1.0 + 4.0 * U)  # each difference was rounded once; 0 stays 0
-        if (np.abs(centre) + radius > self.reach).any():
-            raise ValueError("a box lies outside the region that this engine was made for")
+        centre, radius = self._balls(lower, upper)
         T, models = self._prepared(order)
 
         def chunk(s: slice) -> None:
             work(s, (centre[s], radius[s], *self._given(centre[s], radius[s], models, T)), T)
 
-        slices = list(_slices(len(lower)))
+        self._shared_out(len(lower), chunk)
+
+    def _balls(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """Centres and radii of boxes. Raises ValueError where one lies beyond the reach."""
+        centre = lower + 0.5 * (upper - lower)
+        radius = np.maximum(upper - centre, centre - lower)
+        radius = radius * (1.0 + 4.0 * U)  # each difference was rounded once; 0 stays 0
+        if (np.abs(centre) + radius > self.reach).any():
+            raise ValueError("a box lies outside the region that this engine was made for")
+        return centre, radius
+
+    def _shared_out(self, count: int, chunk: Callable[[slice], None]) -> None:
+        slices = list(_slices(count))
         with single_threaded_blas():
             if len(slices) == 1:
                 chunk(slices[0])

@@ -80,6 +80,19 @@ class Program:
                 total += 2.0 * size * monomials
         return total
 
+    def linear_work(self, outputs: int) -> float:
+        """The same for linear relaxations: a forward pass, and a backward one for each output."""
+        n, total = self.dimension, 0.0
+        for operation, size, _, _, first, *_ in self.code.tolist():
+            columns = self.code[first, SIZE] if first >= 0 else 1
+            if operation == AFFINE:
+                total += size * columns * (0.6 * (n + 1) + 0.4 * outputs)
+            elif operation in (UNARY, RELU):
+                total += size * (250.0 + 10.0 * outputs)
+            else:
+                total += size * (20.0 + 4.0 * n + 6.0 * outputs)
+        return total
+
 
 @dataclass
 class _Writer:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from certify.balls import BallInterpreter
-from certify.enclosure.engine import Engine
+from certify.enclosure.engine import LINEAR, Engine
 from systems import expression as ex
 from systems.differentiate import gradient
 from systems.evaluate import evaluate
@@ -25,7 +25,7 @@ from tests.certify.enclosures import boxes_around, check, outside
 from tests.certify.graphs import graphs
 
 Array = NDArray[np.float64]
-ORDERS = (1, 2, 3, 4, 5, 6)
+ORDERS = (LINEAR, 1, 2, 3, 4, 5, 6)
 WIDTHS = np.array([0.0, 5e-324, 1e-12, 1e-6, 1e-3, 0.03, 0.2, 0.7, 2.0, 8.0, 1e3, 1e6])
 
 
@@ -125,7 +125,7 @@ def test_operands_of_one_entry_are_broadcast(op: Callable[..., Expression]) -> N
 def test_random_formulas(data: st.DataObject, n: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     x, y = data.draw(graphs(n, steps=True))
-    orders = ORDERS if n < 4 else (1, 3, 5)
+    orders = ORDERS if n < 4 else (LINEAR, 1, 3, 5)
     check(compile_tape([y], [x]), *scattered(n, 24, generator), orders, generator, points=100)
 
 
@@ -136,7 +136,7 @@ def test_gradients_of_random_formulas(data: st.DataObject, n: int, seed: int) ->
     x, y = data.draw(graphs(n))
     slope = gradient(y, x)
     tape = compile_tape([y, *slope, ex.dot(slope, x)], [x])
-    check(tape, *scattered(n, 16, generator), (1, 2, 4), generator, points=80)
+    check(tape, *scattered(n, 16, generator), (LINEAR, 1, 2, 4), generator, points=80)
 
 
 def network(
@@ -161,7 +161,7 @@ def test_closed_loops_of_networks(op: Op, n: int, widths: list[int]) -> None:
         control = ex.clip(network(x, [3], op, generator, scale), -1, "7/10")
         field = ex.stack([*(x[i] for i in range(1, n)), ex.sin(x[0]) * "3/20" + control])
         tape = compile_tape([value, ex.dot(gradient(value, x), field), control], [x])
-        orders = ORDERS if n < 3 else (1, 2, 4)
+        orders = ORDERS if n < 3 else (LINEAR, 1, 2, 4)
         seen = check(tape, *scattered(n, 24, generator), orders, generator, points=200)
         assert seen.finite == 24 * len(orders)
 
@@ -231,7 +231,7 @@ def test_numbers_at_the_edge_of_float64() -> None:
                 width * generator.uniform(-1, 1, (12, 2)),
                 width * np.resize([0.0, 1e-12, 0.1, 1.0], 12),
             )
-            check(tape, low, high, (1, 2, 5), generator, points=20)
+            check(tape, low, high, (LINEAR, 1, 2, 5), generator, points=20)
 
 
 BIG = 1e8 + 0.1
@@ -261,7 +261,7 @@ def test_what_rounding_loses_is_in_the_remainder(name: str) -> None:
     tape = compile_tape([CANCELLING[name](x)], [x])
     centres = generator.uniform(-2, 2, (400, 1))
     low, high = boxes_around(centres, np.resize([0.0, 1e-15, 1e-12, 1e-3], 400))
-    check(tape, low, high, (1, 2, 3), generator, points=2, exact=5)
+    check(tape, low, high, (LINEAR, 1, 2, 3), generator, points=2, exact=5)
 
 
 def in_a_row(step: Callable[[Expression, float], Expression]) -> Callable[..., Expression]:
@@ -304,7 +304,7 @@ def test_the_rounding_of_operations_alone(name: str) -> None:
     points[:, 1] *= 1e-15 if name in ("sum", "difference") else 1.0
     points[:, 2] = evaluate(tape, points)[0][:, 0]
     rest = compile_tape([operation(x[0], x[1]) - x[2]], [x])
-    for order in (1, 2):
+    for order in (LINEAR, 1, 2):
         engine = Engine(rest, np.abs(points).max(axis=0))
         low, high = engine.bound(points, points, order)
         oracle = BallInterpreter(rest, 192)
@@ -321,7 +321,7 @@ def test_a_weight_whose_square_underflows() -> None:
     x = ex.variable("x", 1)
     value = ex.affine([[1e180]], ex.tanh(ex.affine([[1e-163]], x, [0.5])))
     tape = compile_tape(list(gradient(value, x)), [x])
-    for order in (1, 2):
+    for order in (LINEAR, 1, 2):
         check(
             tape, np.array([[0.0]]), np.array([[1e150]]), (order,), np.random.default_rng(0),
             exact=20,
