@@ -130,6 +130,9 @@ VIOLATED = {
 UNDEFINED = {
     "pole inside": condition(lambda x: [(x / x, ">", 2)], UNIT),
     "pole at an irrational point": condition(lambda x: [(0 * (1 / (x**2 - 2)), ">", 1)], [(0, 2)]),
+    "pole with the weight 0": condition(
+        lambda x: [(ex.affine([[0, 1]], ex.stack([1 / x, x])), ">", 2)], UNIT
+    ),
     "pole at the end": condition(lambda x: [(-1 / x, ">", 0)], [(0, 1)]),
     "pole at a guard": condition(lambda x: [(x, ">=", 0), (1 / x, "<", 0)], UNIT),
     "pole in a pole": condition(lambda x: [(1 / (1 + 1 / x), ">", 9), (x, "<=", 0)], [(0, 1)]),

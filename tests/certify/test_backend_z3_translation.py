@@ -27,9 +27,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 numbers = st.fractions(min_value=-3, max_value=3, max_denominator=4)
-points = st.tuples(*[st.fractions(min_value=-2, max_value=2, max_denominator=2)] * 2)
+coordinates = st.sampled_from([Fraction(v, 2) for v in (0, 0, 1, 2, 3, 4, -1, -2)])
+points = st.tuples(coordinates, coordinates)
 BOX = Box.symmetric([2, 2])
-BINARY = [Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MIN, Op.MAX]
+BINARY = [Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.DIV, Op.MIN, Op.MAX]
 
 
 @st.composite
@@ -42,7 +43,7 @@ def tapes(draw: st.DrawFn, *, steps: bool = False) -> Tape:
     nodes = [x, x[0], x[1], ex.constant(draw(numbers))]
     unary = [Op.RELU, Op.STEP] if steps else [Op.RELU]
     for _ in range(draw(st.integers(2, 6))):
-        a, b = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        a, b = draw(st.sampled_from(nodes[-2:])), draw(st.sampled_from(nodes))
         match draw(st.sampled_from(["binary", "binary", "unary", "power", "affine", "stack"])):
             case "binary":
                 op = draw(st.sampled_from(BINARY))
