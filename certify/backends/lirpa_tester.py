@@ -122,7 +122,8 @@ class BoundsTester:
                 points = centre.copy()
                 points[:, v] = side[:, v]
                 ends.append(self.graph.values(points)[0][rows, nearest])
-            change[:, v] = np.abs(ends[1] - ends[0])
+            with np.errstate(invalid="ignore"):
+                change[:, v] = np.abs(ends[1] - ends[0])
         widest = _widest(lower, upper, scale)
         best = np.nan_to_num(change, nan=0.0, posinf=0.0).argmax(axis=1)
         with np.errstate(all="ignore"):
