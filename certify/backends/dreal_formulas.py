@@ -23,7 +23,7 @@ from certify.smtlib import dreal_language, float_ends, variable_names
 
 @dataclass(frozen=True)
 class Term:
-    """dReal's expression; ``literal`` is set for 0 and 1, ``bare`` for a variable."""
+    """dReal's expression; ``literal`` is set for 0 and ±1, ``bare`` for a variable."""
 
     expression: Any
     literal: int | None = None
@@ -83,10 +83,10 @@ class _Formulas(Target[Term, Any]):
         return named
 
     def number(self, value: Fraction) -> Term:
-        if value < 0:
-            return Term(-self.number(-value).expression)
-        if value in (0, 1):
+        if value in (-1, 0, 1):
             return Term(self.dreal.Expression(float(value)), int(value))
+        if value < 0:
+            return Term(-self._constant(-value).expression)
         return self._constant(value)
 
     def _constant(self, value: Fraction) -> Term:
@@ -103,7 +103,10 @@ class _Formulas(Target[Term, Any]):
 
     def _unfolded(self, a: Term) -> Any:
         """Never a literal, of which a function would be folded."""
-        return a.expression if a.literal is None else self._constant(Fraction(a.literal)).expression
+        if a.literal is None:
+            return a.expression
+        named = self._constant(Fraction(abs(a.literal))).expression
+        return -named if a.literal < 0 else named
 
     def sum(self, constant: Fraction, terms: Sequence[tuple[Fraction, Term]]) -> Term:
         parts = [self.number(constant).expression] if constant else []

@@ -17,7 +17,12 @@ LITERAL = "0123456789"
 
 
 def is_literal(tree: Tree) -> bool:
-    return isinstance(tree, str) and tree[0] in LITERAL
+    match tree:
+        case ["-", inner]:
+            return is_literal(inner)
+        case str():
+            return tree[0] in LITERAL
+    return False
 
 
 class FoldedError(AssertionError):
@@ -126,7 +131,8 @@ def _operation(head: str, a: Expression, b: Expression) -> Expression:
 def _comparison(head: str, a: Expression, b: object) -> Formula:
     right = (Expression(b) if isinstance(b, float) else b).tree  # type: ignore[attr-defined]
     literal = is_literal(a.tree) or is_literal(right)
-    if head in ("<", ">") and literal and isinstance(a.tree, str) and isinstance(right, str):
+    variable = any(isinstance(t, str) and not is_literal(t) for t in (a.tree, right))
+    if head in ("<", ">") and literal and variable:
         raise FoldedError(f"strict bound {a.tree} {head} {right}")
     return Formula([head, a.tree, right])
 

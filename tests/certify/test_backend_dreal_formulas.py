@@ -48,7 +48,7 @@ def test_formulas_and_tapes_agree_at_points(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("op", sorted(ex.UNARY, key=lambda op: op.value))
-@pytest.mark.parametrize("z", ["-3/2", "0", "1/3", "1", "7"])
+@pytest.mark.parametrize("z", ["-3/2", "-1", "0", "1/3", "1", "7"])
 def test_every_function_of_a_variable_and_of_a_constant(op: Op, z: str) -> None:
     x = ex.variable("x", 2)
     held = ex.Expression(op, (ex.constant(Fraction(z)),), 1)

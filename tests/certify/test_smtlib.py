@@ -177,33 +177,37 @@ def test_zero_weights_are_skipped_and_equal_operands_added() -> None:
     assert "x_2 0.0" not in text
 
 
-def test_no_two_numbers_meet_in_dreals_dialect() -> None:
+@pytest.mark.parametrize("level", ["1/3", 0, -1])
+def test_no_two_numbers_meet_in_dreals_dialect(level: object) -> None:
     """dReal folds constants in rounded arithmetic: each is a variable of its own."""
     x = ex.variable("x", 2)
-    y = ex.exp(ex.constant(1)) + "0.1" * x[0] + "0.2" * (x[0] + "0.3" * x[1])
-    condition = condition_of([y], x, [(0, "at least", "1/3", True)])
+    held = [ex.Expression(Op.EXP, (ex.constant(v),), 1) for v in (-1, 0, 1, 2)]
+    y = ex.total(ex.stack(held)) + "0.1" * x[0] + "0.2" * (x[0] + "0.3" * x[1])
+    condition = condition_of([y, x[0]], x, [(0, "at least", level, True), (1, "at most", 1, True)])
     script = read(smtlib(condition, dialect="dreal"))
-    for tree in script.assertions:
-        assert _literals(tree) <= 1 or tree[0] in ("=", ">=", "<="), tree
-
-    def constants(tree: object) -> bool:
-        """Whether an operation has only literals for operands."""
-        if not isinstance(tree, list):
-            return False
-        if tree[0] not in ("=", ">=", "<=", "and", "or", "-") and all(
-            isinstance(t, str) and t[0].isdigit() for t in tree[1:]
-        ):
-            return True
-        return any(constants(t) for t in tree)
-
-    assert not any(constants(tree) for tree in script.assertions)
+    assert not any(_folds(tree) for tree in script.assertions)
     assert {"0.1", "0.2", "0.3"} <= {t[2] for t in script.assertions if isinstance(t[2], str)}
 
 
-def _literals(tree: object) -> int:
-    if isinstance(tree, list):
-        return sum(_literals(t) for t in tree)
-    return isinstance(tree, str) and tree[0].isdigit() and tree not in ("0.0", "1.0", "2.0", "2")
+def _folds(tree: Tree) -> bool:
+    """Whether dReal computes with literals alone, or bounds a bare variable strictly by one."""
+    if not isinstance(tree, list):
+        return False
+    head, *rest = tree
+    literal = [_is_literal(t) for t in rest]
+    if head in ("<", ">") and any(literal):
+        return any(isinstance(t, str) and not _is_literal(t) for t in rest)
+    arithmetic = head not in ("=", ">=", "<=", "and", "or", "-")
+    return (arithmetic and all(literal)) or any(_folds(t) for t in rest)
+
+
+def _is_literal(tree: Tree) -> bool:
+    match tree:
+        case ["-", inner]:
+            return _is_literal(inner)
+        case str():
+            return tree[0].isdigit()
+    return False
 
 
 def test_comments_hold_whatever_the_claim_says() -> None:
