@@ -54,6 +54,8 @@ class Condition:
             raise ValueError(f"{self.name}: a condition needs constraints and a region")
         if len(self.outputs) != len(self.tape.outputs):
             raise ValueError(f"{self.name}: every output of the tape needs a name")
+        if any(size != 1 for size in self.tape.output_sizes):
+            raise ValueError(f"{self.name}: an output of the tape is no scalar")
         if any(r.dimension != self.tape.dimension for r in self.regions):
             raise ValueError(f"{self.name}: region and tape have different dimensions")
         if any(not 0 <= c.output < len(self.outputs) for c in self.violation):

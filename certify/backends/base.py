@@ -24,6 +24,9 @@ from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 
 Array = NDArray[np.float64]
 
+MOST_POINTS, MOST_WORDS = 100, 1000
+"""Points of an answer that are looked at, and characters of its text that are shown."""
+
 
 class Soundness(Enum):
     """What a "proved" of the backend is worth; the value is the word in reports."""
@@ -122,38 +125,45 @@ class Backend(ABC):
         return self.ask(condition, budget, seed).verdict
 
     def ask(self, condition: Condition, budget: Budget, seed: int = 0) -> Answer:
-        """Decide a condition. Only KeyboardInterrupt and the like escape."""
+        """Decide a condition. Only KeyboardInterrupt escapes."""
         started = time.perf_counter()
-        found = self.availability()
-        verdict, said = self._decide(condition, budget, seed, found)
-        return Answer(self.name, verdict, said, time.perf_counter() - started, found.version)
+        version = None
+        try:
+            found = self.availability()
+            version = found.version
+            verdict, said = self._decide(condition, budget, seed, found)
+        except BackendError as error:
+            verdict, said = self._unknown(str(error)), "error"
+        except MemoryError:
+            verdict, said = self._unknown("ran out of memory"), "error"
+        except (Exception, SystemExit) as error:  # what a foreign library raises is no answer
+            verdict, said = self._unknown(f"failed: {_described(error)}"), "error"
+        return Answer(self.name, verdict, one_line(said), time.perf_counter() - started, version)
 
     def _decide(
         self, condition: Condition, budget: Budget, seed: int, found: Availability
     ) -> tuple[Verdict, str]:
         if not found.available:
-            return Unknown(f"{self.name}: not available: {'; '.join(found.missing)}"), ""
-        try:
-            reason = self.explain_unsupported(condition)
-            if reason is not None:
-                return Unknown(f"{self.name}: {reason}"), "unsupported"
-            return self._judged(condition, self.solve(condition, budget, seed), seed)
-        except BackendError as error:
-            return Unknown(f"{self.name}: {error}"), "error"
-        except MemoryError:
-            return Unknown(f"{self.name}: ran out of memory"), "error"
-        except Exception as error:  # whatever a foreign library raises is no answer
-            return Unknown(f"{self.name}: failed: {_one_line(error)}"), "error"
+            return self._unknown(f"not available: {'; '.join(found.missing)}"), ""
+        reason = self.explain_unsupported(condition)
+        if reason is not None:
+            return self._unknown(reason), "unsupported"
+        return self._judged(condition, self.solve(condition, budget, seed), seed)
+
+    def _unknown(self, reason: str) -> Unknown:
+        return Unknown(f"{self.name}: {one_line(reason)}")
 
     def _judged(self, condition: Condition, lead: Lead, seed: int) -> tuple[Verdict, str]:
         match lead:
             case Proved(evidence, trust):
-                _check_trust(self.soundness, evidence, trust)
-                return lead, "proved"
-            case Refuted():
-                return lead, "refuted"
+                return self._judged(condition, NoViolation(trust, evidence, "proved"), seed)
+            case Refuted(counterexample):
+                if self.soundness is Soundness.RIGOROUS:
+                    return lead, "refuted"
+                points = np.array([counterexample.point])
+                return self._judged(condition, Points(points, "refuted"), seed)
             case Unknown(reason):
-                return Unknown(f"{self.name}: {reason}"), "unknown"
+                return self._unknown(reason), "unknown"
             case NoViolation(trust, evidence, said):
                 _check_trust(self.soundness, evidence, trust)
                 found = falsify(condition, engine_of(condition), seed) if trust else None
@@ -163,15 +173,17 @@ class Backend(ABC):
             case Points(points, said):
                 found, why = rechecked(condition, points)
                 if found is None:
-                    return Unknown(f"{self.name}: said {said}, but {why}"), said
+                    return self._unknown(f"said {said}, but {why}"), said
                 return Refuted(found), said
             case Open(reason):
-                return Unknown(f"{self.name}: {reason}"), "unknown"
+                return self._unknown(reason), "unknown"
         raise BackendError(f"gave {type(lead).__name__}, which is no answer")
 
 
 def _check_trust(soundness: Soundness, evidence: SplitTree | None, trust: tuple[str, ...]) -> None:
     """Only a rigorous backend with evidence may ask for no trust."""
+    if evidence is not None and not isinstance(evidence, SplitTree):
+        raise BackendError("gives evidence that is none")
     if not trust and (evidence is None or soundness is not Soundness.RIGOROUS):
         raise BackendError("claims a proof that rests on nothing")
 
@@ -193,7 +205,7 @@ def rechecked(
     finite = array[np.isfinite(array).all(axis=1)]
     if not len(finite):
         return None, "its model is not finite"
-    found = confirm(condition, engine_of(condition), finite)
+    found = confirm(condition, engine_of(condition), finite[:MOST_POINTS])
     if found is not None:
         return found, ""
     where = ", ".join(f"{v:.6g}" for v in finite[0])
@@ -202,6 +214,16 @@ def rechecked(
     return None, f"its point ({where}), {outside}does not violate the condition provably"
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text[:300]}"
+def one_line(text: str) -> str:
+    """A foreign text in one printable line of moderate length."""
+    words = " ".join(text[:10_000].split())
+    shown = "".join(c if c.isprintable() else "?" for c in words)
+    return shown if len(shown) <= MOST_WORDS else f"{shown[:MOST_WORDS]}…"
+
+
+def _described(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # an exception's own text is foreign too
+        text = ""
+    return f"{type(error).__name__}: {text.strip() or 'no message'}"

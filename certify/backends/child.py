@@ -164,11 +164,14 @@ class _Conversation:
                 del self._err[:-MOST_NOISE]
 
 
+_SIGNS_OF_NO_MEMORY = ("memoryerror", "std::bad_alloc", "out of memory", "allocate memory")
+
+
 def _why(code: int, stderr: bytes) -> str:
     """Why a child ended as it did."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
     last = next((line for line in reversed(lines) if line), "")[:300]
-    if "MemoryError" in last or "std::bad_alloc" in last or "out of memory" in last.lower():
+    if any(sign in last.lower() for sign in _SIGNS_OF_NO_MEMORY):
         return "ran out of memory"
     if code < 0:
         try:
@@ -195,8 +198,7 @@ def _read(text: bytes, trust: tuple[str, ...], condition: Condition) -> NoViolat
             return NoViolation(trust, _tree(tree, condition), said)
         case {"points": list(points), "said": str(said), **rest} if not rest:
             try:
-                rows = [[_number(v) for v in row] for row in points]
-                array = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+                array = np.array([_row(row) for row in points], dtype=np.float64)
             except (TypeError, ValueError):
                 raise nonsense from None
             return Points(array, said)
@@ -209,6 +211,12 @@ def _tree(data: object, condition: Condition) -> SplitTree:
         return decode_tree(data, condition.regions, len(condition.violation), "tree")
     except InputError as error:
         raise BackendError(f"gave a split tree that is none: {error}") from None
+
+
+def _row(data: object) -> list[float]:
+    if not isinstance(data, list):
+        raise TypeError
+    return [_number(v) for v in data]
 
 
 def _number(value: object) -> float:
