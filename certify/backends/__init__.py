@@ -18,6 +18,7 @@ __all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "install
 
 _MADE_BY: dict[str, Callable[[], Backend]] = {
     "taylor": Taylor,
+    "lirpa": Lirpa,
     "z3": Z3,
     "dreal": DReal,
     **{f"lirpa:{method}": partial(Lirpa, method) for method in METHODS},

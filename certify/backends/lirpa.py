@@ -12,6 +12,7 @@ from certify.backends.taylor import own_version
 from certify.branch_and_bound import engine_of, search
 from certify.budget import Budget
 from certify.conditions import Condition
+from certify.enclosure.engine import LINEAR
 from systems.expression import Op
 from systems.tape import Tape
 
@@ -78,8 +79,6 @@ class Lirpa(Backend):
 
     def solve(self, condition: Condition, budget: Budget, seed: int) -> Lead:
         if self.method is None:
-            from certify.enclosure.engine import LINEAR
-
             return search(condition, budget, order=LINEAR, seed=seed).verdict
         library = _version("auto-LiRPA") or ""
         options = {"method": self.method, "version": library, "boxes": budget.boxes, "seed": seed}

@@ -22,7 +22,7 @@ from certify.backends.lirpa_graph import graph_of
 from certify.backends.lirpa_task import grid, task
 from certify.backends.lirpa_tester import BoundsTester
 from certify.branch_and_bound import search
-from certify.enclosure.engine import Levels
+from certify.enclosure.engine import LINEAR, Levels
 from certify.reprove import reprove
 from certify.theorem import conclude
 from certify.tree_code import decode_tree, encode_tree
@@ -151,7 +151,22 @@ def hopeless() -> Condition:
     )  # fmt: skip
 
 
+def test_our_own_relaxations_prove_without_trust_and_without_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, torch=None, auto_LiRPA=None)
+    monkeypatch.setattr(child, "run_child", lambda *_: pytest.fail("no child is needed"))
+    asked = network()
+    verdict = backend("lirpa").check(asked, ENOUGH)
+    assert isinstance(verdict, Proved) and verdict.trust == () and verdict.evidence is not None
+    relaxed = search(asked, ENOUGH, order=LINEAR)
+    assert isinstance(relaxed.verdict, Proved) and relaxed.verdict.evidence is not None
+    assert verdict.evidence.leaves == relaxed.verdict.evidence.leaves
+    assert isinstance(backend("lirpa").check(bowl(2, twist=4.0), ENOUGH), Refuted)
+
+
 def test_names_methods_and_soundness() -> None:
+    assert backend("lirpa").name == "lirpa" and backend("lirpa").soundness is Soundness.RIGOROUS
     assert {f"lirpa:{m}" for m in METHODS} <= set(names())
     for method in METHODS:
         made = backend(f"lirpa:{method}")
