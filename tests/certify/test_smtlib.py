@@ -303,18 +303,35 @@ def test_no_known_violation_is_excluded(s: Statement, dialect: Dialect) -> None:
     assert False not in evaluation.truths.values()
 
 
+EXTREMES = """
+(define-fun max ((a Real) (b Real)) Real (ite (>= a b) a b))
+(define-fun min ((a Real) (b Real)) Real (ite (<= a b) a b))
+"""
+"""What dReal has and Z3 has not."""
+
+LOOSE = {"point-at-a-third", "two-neighbouring-floats"}
+"""True by less than the width of the float64 interval that stands for a number such as 1/3."""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "s",
     [s for s in ALL if s.kind in ("polynomial", "rational", "kinked")],
     ids=lambda s: s.name,
 )
-def test_z3_on_the_scripts_does_not_contradict_the_truth(s: Statement) -> None:
+def test_z3_on_the_scripts_does_not_contradict_the_truth(s: Statement, dialect: Dialect) -> None:
+    """It reads dReal's dialect too: what is unsat there is so in exact arithmetic."""
     z3 = pytest.importorskip("z3", reason="z3-solver is not installed")
-    script = smtlib(s.condition, dialect="standard")
+    try:
+        script = smtlib(s.condition, dialect=dialect)
+    except UnsupportedExpression:
+        assert dialect == "dreal"
+        return  # it says so
     if "QF_NRAT" in script:
         return  # a logarithm inside a rational statement
     solver = z3.Solver()
     solver.set("timeout", 300)
-    solver.add(z3.parse_smt2_string(script))
+    solver.add(z3.parse_smt2_string(EXTREMES + script))
     answer = str(solver.check())
-    assert answer in ("unknown", "unsat" if s.truth is True else "sat")
+    expected = {"unknown", "unsat" if s.truth is True else "sat"}
+    assert answer in (expected | {"sat"} if dialect == "dreal" and s.name in LOOSE else expected)
