@@ -21,50 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from certify.backends.lirpa_affine import Affine, stacked
 from certify.enclosure.folding import Constants
 from systems.evaluate import evaluate
 from systems.expression import Op
 from systems.tape import Instruction, Tape
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """Σ W_k a_k + b over nodes a_k: ``parts`` maps k to W_k (size, size of a_k), ``bias`` is b."""
-
-    parts: dict[int, Array]
-    bias: Array
-
-    @property
-    def size(self) -> int:
-        return len(self.bias)
-
-    def times(self, factor: Array) -> Affine:
-        """Each row times a number; broadcasts a single row."""
-        wide = self.spread(len(factor))
-        return Affine({k: factor[:, None] * w for k, w in wide.parts.items()}, factor * wide.bias)
-
-    def spread(self, size: int) -> Affine:
-        """A single row repeated."""
-        return self if self.size >= size else self.rows([0] * size)
-
-    def rows(self, indices: Sequence[int]) -> Affine:
-        chosen = list(indices)
-        return Affine({k: w[chosen] for k, w in self.parts.items()}, self.bias[chosen])
-
-    def plus(self, other: Affine, factor: float = 1.0) -> Affine:
-        """The sum with ``factor`` times another; a single row is broadcast."""
-        size = max(self.size, other.size)
-        a, b = self.spread(size), other.spread(size)
-        parts = dict(a.parts)
-        for k, w in b.parts.items():
-            parts[k] = parts[k] + factor * w if k in parts else factor * w
-        return Affine(parts, a.bias + factor * b.bias)
-
-    def mapped(self, weight: Array, bias: Array) -> Affine:
-        """weight · self + bias."""
-        return Affine({k: weight @ w for k, w in self.parts.items()}, weight @ self.bias + bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +112,7 @@ class _Builder:
                 self.forms[r] = (
                     self._form(r, instruction) if self.tape.varying[r] else self._constant(r)
                 )
-        whole = _stacked([self.forms[r] for r in registers]).times(signs)
+        whole = stacked([self.forms[r] for r in registers]).times(signs)
         if not whole.parts:  # a graph of a library has to depend on its input
             whole = Affine({0: np.zeros((whole.size, self.tape.dimension))}, whole.bias)
         self.nodes.append(Node(Op.AFFINE, whole.size, tuple(whole.parts), whole))
@@ -175,7 +138,7 @@ class _Builder:
             case Op.SUB:
                 return a[0].plus(a[1], -1.0)
             case Op.STACK:
-                return _stacked(a)
+                return stacked(a)
             case Op.SLICE:
                 return a[0].rows(i.integers)
             case Op.MIN | Op.MAX:
@@ -307,15 +270,3 @@ class _Builder:
 
 def _cosines(samples: Array) -> Array:
     return np.asarray(np.cos(samples))
-
-
-def _stacked(forms: Sequence[Affine]) -> Affine:
-    """The forms one below the other."""
-    parts: dict[int, Array] = {}
-    total = sum(f.size for f in forms)
-    at = 0
-    for f in forms:
-        for k, w in f.parts.items():
-            parts.setdefault(k, np.zeros((total, w.shape[1])))[at : at + f.size] = w
-        at += f.size
-    return Affine(parts, np.concatenate([f.bias for f in forms]))
