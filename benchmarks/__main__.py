@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 
 from benchmarks import (
+    backends,
     checker,
     commands,
     deep,
@@ -35,6 +36,7 @@ from benchmarks.summary import write_summary
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterator[Report]]] = {
     "proofs": proofs.run,
+    "backends": backends.run,
     "deep": deep.run,
     "single_systems": single_systems.run,
     "commands": commands.run,

@@ -10,9 +10,18 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.backend_cases import Case
+from benchmarks.backends import case_row, contradicts, measured
 from benchmarks.elm_bars import row_of
 from benchmarks.report import Bar, Report, Row
+from benchmarks.settings import Settings
 from benchmarks.summary import write_summary
+from certify import Proved, Unknown
+from certify.backends import Answer
+from tests.certify.fake_backends import Fake, proves
+from tests.certify.statements import ALL
+
+FALSE_STATEMENT = next(s for s in ALL if s.name == "square-below-a-half")
 
 
 def bench(out: Path, *arguments: str) -> str:
@@ -59,6 +68,48 @@ def test_the_deep_candidate_is_proved_on_more_than_the_published_volume(tmp_path
     rows = read(tmp_path, "deep")["rows"]
     assert [row["verdict"] for row in rows] == ["proved"] * 3
     assert all(row["volume"] > 57.6 for row in rows)
+
+
+def test_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.backends.names", lambda: ("taylor", "lirpa"))
+    bench(tmp_path, "backends", "--system", "synthetic-1", "--time-limit", "2")
+    rows = read(tmp_path, "backends")["rows"]
+    parts = [row["part"] for row in rows]
+    assert parts == ["start", *["table of statements"] * 5, "Table 2", *["polynomial"] * 2]
+    for row in rows:
+        assert set(row["backends"]) == {"taylor", "lirpa"}
+        assert all(bar["met"] for bar in row["bars"])
+    by_taylor = [row["backends"]["taylor"] for row in rows]
+    assert by_taylor[0]["verdict"] == "proved" and by_taylor[0]["seconds"] > 0
+    for found in by_taylor[1:6]:
+        assert found["decided"] <= found["asked"] == len(found["answers"]) > 0
+    assert sum(found["decided"] for found in by_taylor[1:6]) > 0
+    assert by_taylor[6]["verdict"] in ("proved", "refuted")
+    text = (tmp_path / "backends.md").read_text(encoding="utf-8")
+    assert "| Table 2 | synthetic-1, m = 5 | " in text
+
+
+def test_a_backend_that_is_missing_contradicts_nobody() -> None:
+    condition = ALL[0].condition
+    absent, wrong = Fake("absent", missing=("libx.so (the X library)",)), Fake(answering=proves)
+    assert measured(absent, [condition], Settings(Path())).cell == "libx.so missing"
+    case = Case("part", "name", [FALSE_STATEMENT.condition], truth=False)
+    refusing = Fake("other", unsupported="the operation sin")
+    row = case_row(case, [absent, wrong, refusing], Settings(Path()))
+    assert row.cells[2:5] == ("libx.so missing", row.cells[3], "unsupported: sin")
+    assert row.cells[3].startswith("refuted ")  # the search for a counterexample found one
+
+
+def test_a_wrong_verdict_is_seen() -> None:
+    true = next(s for s in ALL if s.name == "pi-true-by-a-hair")
+    for statement, verdict, wrong in (
+        (true, Proved(), False),
+        (true, Unknown("?"), False),
+        (FALSE_STATEMENT, Proved(), True),
+        (FALSE_STATEMENT, Proved(None, ("a solver",)), True),
+        (next(s for s in ALL if s.truth is None), Proved(), True),
+    ):
+        assert contradicts(statement, Answer("b", verdict, "", 0.0, None)) is wrong
 
 
 def test_the_checker(tmp_path: Path) -> None:
