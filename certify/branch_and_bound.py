@@ -30,7 +30,7 @@ FINEST = 2.0**-40
 """A box this small, relative to its region, that is still open is beyond the arithmetic."""
 
 CHOICE_INTERVAL = 2048
-"""After so many boxes the Taylor order is chosen anew."""
+"""After so many boxes the order is chosen anew."""
 
 
 class Tester(Protocol):
@@ -46,6 +46,9 @@ class Tester(Protocol):
     def test(self, lower: Array, upper: Array, order: int, levels: Levels, scale: Array) -> Tested:
         """Try to close every box; lower, upper (B, n) as floats, meant exactly."""
 
+
+HOPELESS = 0.15
+"""Where no order closes more than this share of the boxes, there is little to choose by yet."""
 
 Relax = Callable[[Condition, Counterexample], Condition | None]
 """Given a rigorous counterexample, a weaker condition to go on with (levels only), or None."""
@@ -189,7 +192,7 @@ class _Run:
         self.open = OpenBoxes(ceiling)
         self.open.push(self._first_boxes(start))
         self.settled = 0.0
-        self.since_choice = 0
+        self.next_choice = 0
 
     def _first_boxes(self, start: SplitTree | None) -> Boxes:
         """The regions, or the leaves of a tree over them."""
@@ -338,19 +341,28 @@ class _Run:
         )
 
     def _choose_order(self, lower: Array, upper: Array) -> None:
-        """Every so often, take the order with the least cost for each box it closes."""
-        if self.fixed_order is not None or len(lower) < 64:
-            return
-        if self.since_choice and self.since_choice < CHOICE_INTERVAL:
-            self.since_choice += len(lower)
+        """Every so often, take the order that promises to close these boxes with the least work."""
+        if self.fixed_order is not None or len(lower) < 64 or self.boxes < self.next_choice:
             return
         sample = np.linspace(0, len(lower) - 1, 48).astype(int)
-        best = np.inf
+        best, most = np.inf, 0.0
         for order in self.tester.orders:
             tested = self.tester.test(lower[sample], upper[sample], order, self.levels, self.scale)
             share = max(float((tested.reason >= 0).mean()), 0.25 / len(sample))
-            # An open box costs its children too: on average as much again, at least.
-            price = self.tester.cost(order) / share
-            if price < best:
+            price = _price(self.tester.cost(order), share)
+            most = max(most, share)
+            # A bound of first order gains less by the next split than the others do.
+            if price < best and (order > 1 or share > HOPELESS):
                 best, self.order = price, order
-        self.since_choice = len(lower)
+        # Where hardly a box closes yet, there is little to choose by: again with smaller boxes.
+        self.next_choice = self.boxes + (4 * len(lower) if most < HOPELESS else CHOICE_INTERVAL)
+
+
+def _price(cost: float, share: float) -> float:
+    """The work to close a box and its children, where a share closes at each generation.
+
+    c (1 + 2 (1 − p) + …) = c / (2 p − 1). For p near 1/2 and below, the share has to grow from
+    generation to generation, and a rough guess stands in.
+    """
+    guess = 2.0 * cost / share
+    return min(guess, cost / (2.0 * share - 1.0)) if share > 0.5 else guess

@@ -5,15 +5,19 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+from flint import arb, ctx
 from numpy.typing import NDArray
 
-from certify.conditions import Condition
+from certify.conditions import Condition, Constraint
 from certify.enclosure.engine import Engine
 from certify.verdict import Counterexample
 from systems.box import Box
 from systems.evaluate import evaluate
 
 Array = NDArray[np.float64]
+
+EXACT_BITS = 1024
+"""Enough for the value of a polynomial of degree 19 at a float64, without a rounding."""
 
 SAMPLES, CLIMBERS, TRIES, STEPS = 256, 8, 8, 4
 
@@ -97,6 +101,32 @@ def confirm(condition: Condition, engine: Engine, points: Array) -> Counterexamp
             bounds = tuple(zip(low.tolist(), high.tolist(), strict=True))
             return Counterexample(condition.name, tuple(float(v) for v in point), bounds)
     return None
+
+
+def confirm_exactly(condition: Condition, points: Array) -> Counterexample | None:
+    """As :func:`confirm`, in ball arithmetic with many bits: slow, but it can see an equality.
+
+    x² ≤ 0 holds at 0 and nowhere else; bounds with a rounding error show it at no point.
+    """
+    from certify.balls import enclose_point, to_float_interval
+
+    for point in points.tolist():
+        exact = _moved_inside(condition.regions, point)
+        outputs = [values[0] for values in enclose_point(condition.tape, exact, EXACT_BITS)]
+        if all(_certainly(c, outputs[c.output]) for c in condition.violation):
+            bounds = tuple(to_float_interval(v) for v in outputs)
+            return Counterexample(condition.name, tuple(float(v) for v in exact), bounds)
+    return None
+
+
+def _certainly(constraint: Constraint, value: arb) -> bool:
+    """Whether a constraint holds for every value of a ball; without rounding where it is a point."""
+    if not value.is_finite():
+        return False
+    level = constraint.level
+    with ctx.workprec(EXACT_BITS):
+        excess = (value * level.denominator - level.numerator) * constraint.sign
+        return bool(excess > 0 if constraint.strict else excess >= 0)
 
 
 def _moved_inside(regions: tuple[Box, ...], point: list[float]) -> tuple[Fraction, ...]:

@@ -55,10 +55,11 @@ class Requested:
 class StabilityResult:
     """What was found: the verdict on the whole claim, and on every condition by name.
 
-    ``theorem`` is there iff the verdict is Proved, with nothing to trust. ``searches`` holds the evidence, ``constants``
-    what was asked or found (None where the search did not get that far), ``paving`` an inner paving
-    of {V ≤ c2} with a rigorous lower bound of its volume. ``asked`` tells, a line each, what other
-    backends said of the conditions. A verdict that rests on them has no theorem, but constants.
+    ``theorem`` is there iff the verdict is Proved, with nothing to trust. ``searches`` holds the
+    evidence, ``constants`` what was asked or found (None where the search did not get that far),
+    ``paving`` an inner paving of {V ≤ c2} with a rigorous lower bound of its volume. ``asked``
+    tells, a line each, what other backends said of the conditions. A verdict that rests on them has
+    no theorem, but constants.
     """
 
     problem: StabilityProblem

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from certify.branch_and_bound import engine_of
 from certify.budget import Budget
 from certify.conditions import Condition
-from certify.falsify import confirm, falsify
+from certify.falsify import confirm, confirm_exactly, falsify
 from certify.split_tree import SplitTree
 from certify.verdict import Counterexample, Proved, Refuted, Unknown, Verdict
 
 Array = NDArray[np.float64]
 
-MOST_POINTS, MOST_WORDS = 100, 1000
-"""Points of an answer that are looked at, and characters of its text that are shown."""
+MOST_POINTS, FEW_POINTS, MOST_WORDS = 100, 4, 1000
+"""Points of an answer that are looked at, those that are in exact arithmetic, and characters of its
+text that are shown."""
 
 
 class Soundness(Enum):
@@ -206,6 +207,7 @@ def rechecked(
     if not len(finite):
         return None, "its model is not finite"
     found = confirm(condition, engine_of(condition), finite[:MOST_POINTS])
+    found = found or confirm_exactly(condition, finite[:FEW_POINTS])
     if found is not None:
         return found, ""
     where = ", ".join(f"{v:.6g}" for v in finite[0])

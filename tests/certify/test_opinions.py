@@ -103,7 +103,7 @@ def test_a_rigorous_backend_must_show_evidence(proved: StabilityResult) -> None:
     ("fake", "why"),
     [
         (Fake(), "it gave up"),
-        (Fake(answering=crashes), "failed: RuntimeError: the solver broke [31mdown"),
+        (Fake(answering=crashes), "failed: RuntimeError: the solver broke ?[31mdown"),
         (Fake(missing=("libfake.so",)), "not available: libfake.so"),
         (Fake(unsupported="it takes no tanh"), "it takes no tanh"),
         (Fake(answering=lambda *_: None), "NoneType, which is no answer"),  # type: ignore[arg-type, return-value]
