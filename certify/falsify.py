@@ -120,7 +120,7 @@ def confirm_exactly(condition: Condition, points: Array) -> Counterexample | Non
 
 
 def _certainly(constraint: Constraint, value: arb) -> bool:
-    """Whether a constraint holds for every value of a ball; without rounding where it is a point."""
+    """Whether a constraint holds for every value of a ball."""
     if not value.is_finite():
         return False
     level = constraint.level
