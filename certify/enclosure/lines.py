@@ -101,7 +101,7 @@ def intercepts(
     if not (is_defined(kind, lo, hi) and abs(s) < 1e150):
         return -math.inf, math.inf
     if kind in (SIN, COS) and (abs(lo) > FAR or abs(hi) > FAR or hi - lo > 6.0):
-        most = max(abs(s * lo), abs(s * hi)) * (1.0 + ERROR) + 1.0 + TINY
+        most = (max(abs(s * lo), abs(s * hi)) + 1.0) * (1.0 + ERROR)
         return -most, most
     p, q = a - s * lo, b - s * hi
     pe, qe = (abs(a) + abs(s * lo)) * ERROR + TINY, (abs(b) + abs(s * hi)) * ERROR + TINY

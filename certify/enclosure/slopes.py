@@ -12,7 +12,7 @@ import math
 import numba
 
 from certify.enclosure.compiled import jit
-from certify.enclosure.lines import RELU, SQUARE
+from certify.enclosure.lines import FAR, RELU, SQUARE
 from certify.enclosure.series import (
     COS,
     EXP,
@@ -65,6 +65,8 @@ def curvature(kind: int, lo: float, hi: float) -> int:
         return 1 if lo > 0.0 else -1
     if kind in (TANH, SIGMOID):
         return 1 if hi <= 0.0 else (-1 if lo >= 0.0 else 0)
+    if abs(lo) > FAR or abs(hi) > FAR:
+        return 0  # beyond the integers, too
     shift = 0.0 if kind == SIN else 0.5 * math.pi
     half = math.floor((lo + shift) / math.pi)
     if (hi + shift) <= (half + 1.0) * math.pi:

@@ -92,6 +92,21 @@ def test_lines_stay_on_their_side_whatever_the_slope(name: str) -> None:
     assert near > 1000  # the lines are close, too
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("turns", [0, 200_000])
+def test_the_trivial_lines_of_waves_hold_by_a_hair(name: str, turns: int) -> None:
+    """Where sin z = ±1 and s z is lost beside it: 1 + |s z| rounds to 1. Found in review."""
+    ctx.prec = 192
+    kind, middle = FUNCTIONS[name], 2 * np.pi * turns
+    low, high = middle - 4.0, middle + 4.0
+    a, b = lines.value(kind, low), lines.value(kind, high)
+    peaks = [float(middle + k * np.pi / 2) for k in range(-2, 3)]
+    for s in (1e-17, -1e-17, 3e-20, -3e-20, 1e-30, -1e-30, 1e-300, -1e-300):
+        bottom, top = lines.intercepts(kind, s / (1 + turns), low, high, a, b)
+        gaps = [exactly(name, arb(v)) - arb(s / (1 + turns)) * arb(v) for v in peaks]
+        assert all(g >= arb(bottom) and g <= arb(top) for g in gaps)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_suggested_lines_touch(name: str) -> None:
     """Below at its best argument the line meets the convex envelope, hence φ for convex φ."""
