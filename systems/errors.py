@@ -11,7 +11,7 @@ class InputError(ValueError):
     """
 
 
-class UnsupportedExpression(ValueError):
+class UnsupportedExpression(ValueError):  # noqa: N818, the name that callers know it by
     """A tool or format cannot take an operation: names both; nothing is dropped silently."""
 
     def __init__(self, operation: str, tool: str, why: str = "") -> None:
