@@ -106,7 +106,7 @@ def search(
     ``tester`` closes boxes in the engine's stead, which still confirms counterexamples; the
     evidence is then worth what the tester is. With ``start`` the search begins with the leaves of
     that tree over the condition's regions, all of them open.
-    Raises ValueError where engine, frontier or a relaxation do not fit the condition.
+    Raises ValueError where engine, frontier, start or a relaxation do not fit the condition.
     """
     started = time.perf_counter()
     run = _Run(
@@ -142,6 +142,14 @@ def _check_fit(condition: Condition, engine: Engine, frontier: int | None) -> No
         raise ValueError(f"{condition.name}: the engine is for other outputs or a smaller region")
     if frontier is not None and condition.violation[frontier].sense != "at most":
         raise ValueError(f'{condition.name}: only the level of an "at most" constraint may fall')
+
+
+def _check_start(condition: Condition, start: SplitTree, lower: Array, upper: Array) -> None:
+    """Nothing of a given tree is believed but where it cuts: what it leaves out stays unproved."""
+    try:
+        start.check_covers(lower, upper)
+    except ValueError as error:
+        raise ValueError(f"{condition.name}: {error}") from None
 
 
 def _is_weaker(new: Condition, old: Condition) -> bool:
@@ -187,6 +195,8 @@ class _Run:
         self.lower = np.array([a for a, _ in ends])
         self.upper = np.array([b for _, b in ends])
         self.scale = (self.upper - self.lower).max(axis=0)
+        if start is not None:
+            _check_start(condition, start, self.lower, self.upper)
         self.tree = TreeBuilder(len(ends), start)
         ceiling = None if frontier is None else float(condition.violation[frontier].level)
         self.open = OpenBoxes(ceiling)

@@ -51,6 +51,29 @@ class SplitTree:
             upper[c, a] = lower[c + 1, a] = self.cut[i]
         return lower, upper
 
+    def check_covers(
+        self, root_lower: NDArray[np.float64], root_upper: NDArray[np.float64]
+    ) -> None:
+        """ValueError unless the leaves cover the boxes of the roots, (roots, n), and lie in them.
+
+        For trees that were not built by :class:`TreeBuilder` over these very boxes.
+        """
+        arrays = (self.axis, self.cut, self.child)
+        whole = self.roots == len(root_lower) <= self.nodes
+        if not whole or any(a.shape != (self.nodes,) for a in arrays):
+            raise ValueError(f"the tree is not one over {len(root_lower)} regions")
+        inner = np.flatnonzero(self.axis >= 0)
+        axis, child = self.axis[inner].astype(np.int64), self.child[inner].astype(np.int64)
+        born = np.sort(np.concatenate([child, child + 1]))
+        if not np.array_equal(born, np.arange(self.roots, self.nodes)) or (child <= inner).any():
+            raise ValueError("the tree's nodes are no forest")
+        if (axis >= root_lower.shape[1]).any() or (self.axis < -1).any():
+            raise ValueError("the tree cuts along an axis that there is not")
+        lower, upper = self.boxes(root_lower, root_upper)
+        low, high = lower[inner, axis], upper[inner, axis]
+        if not ((low < self.cut[inner]) & (self.cut[inner] < high)).all():
+            raise ValueError("a cut does not lie inside the box that it splits")
+
 
 class TreeBuilder:
     """A split tree that grows as a search goes on."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from certify import Budget, Condition, Constraint, Proved, Refuted, Unknown
+from certify import Budget, Condition, Constraint, Proved, Refuted, Unknown, search
 from certify.reprove import reprove
 from certify.split_tree import SplitTree, TreeBuilder
 from systems import expression as ex
@@ -112,6 +112,15 @@ def test_what_is_no_forest_over_the_regions_is_refused(how: str) -> None:
     true = bowl(2)
     with pytest.raises(ValueError, match="tested: "):
         reprove(true, BROKEN[how](cut(true.regions, 3)), ENOUGH)
+
+
+def test_a_tree_that_leaves_out_a_half_proves_nothing() -> None:
+    """Its two halves are the same one, by a child that is a copy of the other: found in review."""
+    false = bowl(1, twist=4.0)
+    tree = cut(false.regions, 2)
+    for skewed in (edited(tree, "child", 2, int(tree.child[1])), edited(tree, "child", 0, 3)):
+        with pytest.raises(ValueError, match="no forest"):
+            search(false, ENOUGH, start=skewed)
 
 
 def test_a_tree_over_other_regions_is_refused() -> None:
