@@ -212,3 +212,52 @@ def test_a_step_at_its_jump_may_be_any_number_between() -> None:
             assert isinstance(decide(about(tape, relation, level, zero), 10.0), Somewhere)
     assert isinstance(decide(about(tape, ">", Fraction(1), zero), 10.0), Nowhere)
     assert isinstance(decide(about(tape, "<", Fraction(0), zero), 10.0), Nowhere)
+
+
+OPERATIONS = [
+    *((op, k) for op in (Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MIN, Op.MAX) for k in (0, 1)),
+    *((op, 0) for op in (Op.RELU, Op.STEP, Op.SQRT, Op.POWER)),
+]
+
+
+@pytest.mark.parametrize(("op", "place"), OPERATIONS)
+def test_a_pole_in_any_operand_leaves_the_result_undefined(op: Op, place: int) -> None:
+    x = ex.variable("x", 1)
+    operands = [1 / x] if len([o for o, _ in OPERATIONS if o is op]) == 1 else [x + 2, x + 2]
+    operands[place] = 1 / x
+    integers = (2,) if op is Op.POWER else ()
+    tape = compile_tape([Expression(op, tuple(operands), 1, integers=integers)], [x])
+    condition = about(tape, ">", Fraction(10**6), Box.symmetric([1]))
+    translation = Translation(condition, condition.regions[0])
+    (constraint,) = condition.violation
+    assert not is_true(translation, [translation.is_defined(constraint)], [Fraction(0)])
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 4])
+@pytest.mark.parametrize("at_x", [0, 3])
+def test_powers_of_a_quotient_have_their_own_sign(exponent: int, at_x: int) -> None:
+    """1 / (x − 2)ᵖ is negative for odd p only: a comparison is mirrored there, and nowhere else."""
+    x = ex.variable("x", 1)
+    point = [Fraction(at_x)]
+    factor = Expression(Op.DIV, (ex.constant(1), x - 2), 1)
+    power = Expression(Op.POWER, (factor,), 1, integers=(exponent,))
+    product = factor
+    for _ in range(exponent - 1):
+        product = Expression(Op.MUL, (product, factor), 1)
+    value = 1 / (point[0] - 2) ** exponent
+    region = Box.of([(-4, 4)])
+    for term in (power, product):
+        tape = compile_tape([term], [x])
+        for level in (value - 1, value, value + 1):
+            for relation, holds in {">": value > level, "<=": value <= level}.items():
+                translation = Translation(about(tape, relation, level, region), region)
+                assert is_true(translation, translation.negation(), point) is holds
+
+
+def test_a_step_at_its_jump_is_chosen_anew_for_every_output() -> None:
+    x = ex.variable("x", 1)
+    unit = ex.apply(Op.STEP, x)
+    tape = compile_tape([unit, unit + 1], [x])
+    both = (Constraint(0, "at most", Fraction(0)), Constraint(1, "at least", Fraction(2)))
+    zero = Box.of([(0, 0)])
+    assert isinstance(decide(Condition("c", "", tape, ("g", "h"), both, (zero,)), 10.0), Somewhere)
