@@ -11,12 +11,15 @@ import pytest
 from certify import Budget, Proved, Refuted, Requested, StabilityResult, Unknown, prove_stability
 from certify.agreement import contradictions, joint
 from certify.backends import Backend, Soundness, backend
-from certify.backends.base import Lead, NoViolation
+from certify.backends.base import Lead, NoViolation, Open
 from certify.conditions import Condition
 from certify.opinions import each_opinion, opinions, statement_of
 from certify.settle import settled
+from certify.theorem import conclude
+from certify.verdict import Counterexample
 from learners.lqr import lqr_candidate
 from systems import system_from_text
+from systems.box import Box
 from tests.certify.fake_backends import Fake, believes, crashes, only, proves, refutes
 
 TAYLOR = backend("taylor")
@@ -118,6 +121,19 @@ def test_what_does_not_answer_loses_nothing_but_agreement(
     assert said.startswith("no agreement: fake on ") and why in said
     assert said.isprintable()
     assert why in reason(heard(proved, fake))
+
+
+def test_a_reason_is_told_once_for_all_its_conditions(proved: StabilityResult) -> None:
+    def slow(condition: Condition, _: Budget) -> Lead:
+        return Open(f"{condition.name}: the time limit of 1 s ran out")
+
+    (line,) = heard(proved, TAYLOR, Fake(answering=slow)).asked
+    assert line.count("the time limit of 1 s ran out") == 1
+    assert "proved 0 of 5 conditions; contraction, core, containment, decrease, small set: the" in (
+        line
+    )
+    said = reason(heard(proved, Fake(answering=slow)))
+    assert said.endswith(": fake: the time limit of 1 s ran out") and said.count("decrease") <= 1
 
 
 def test_a_refutation_of_what_was_proved_is_a_contradiction(proved: StabilityResult) -> None:
@@ -244,3 +260,60 @@ def test_who_was_interrupted_does_not_agree(proved: StabilityResult) -> None:
     verdict = joint(proved, told, [TAYLOR, first, second], True)
     assert isinstance(verdict, Unknown) and "other on" in verdict.reason
     assert joint(proved, told, [TAYLOR, first, second], False) == Proved()
+
+
+def test_no_theorem_rests_on_trust(proved: StabilityResult) -> None:
+    theorem = proved.theorem
+    assert theorem is not None
+    for name, search in theorem.evidence.items():
+        assert isinstance(search.verdict, Proved)
+        trusting = replace(search, verdict=replace(search.verdict, trust=("a solver is right",)))
+        evidence = {**theorem.evidence, name: trusting}
+        with pytest.raises(ValueError, match=f"{name}.* rests on a foreign solver"):
+            conclude(theorem.claim, theorem.problem, theorem.constants, theorem.ellipsoid, evidence)
+
+
+def test_proofs_of_conditions_that_do_not_imply_the_claim_are_none(
+    proved: StabilityResult,
+) -> None:
+    """The contraction may be stated on any box, but only on one that holds the ellipsoid."""
+    open_ = opened(proved, "decrease")
+    stated = open_.searches["contraction"].condition
+    region = stated.regions[0]
+    low, high = (tuple(v / 2 for v in ends) for ends in (region.lower, region.upper))
+    small = Box(low, high)
+    short = replace(open_.searches["contraction"], condition=replace(stated, regions=(small,)))
+    result = replace(open_, searches={**open_.searches, "contraction": short})
+    said = reason(heard(result, Fake(answering=proves)))
+    assert said == "the contraction was not shown on the whole ellipsoid"
+
+
+def test_a_condition_searched_with_other_levels_is_stated_anew(proved: StabilityResult) -> None:
+    open_ = opened(proved, "decrease")
+    search = open_.searches["containment"]
+    lower = search.condition.with_levels([search.condition.violation[0].level / 2])
+    result = replace(
+        open_, searches={**open_.searches, "containment": replace(search, condition=lower)}
+    )
+    statement = statement_of(result)
+    assert statement.constants is not None
+    (constraint,) = statement.conditions["containment"].violation
+    assert constraint.level == statement.constants.c2 > lower.violation[0].level
+
+
+@pytest.mark.parametrize(("share", "refuted"), [(0.0, False), (0.99, True)])
+def test_a_point_below_c1_is_no_refutation(
+    proved: StabilityResult, share: float, refuted: bool
+) -> None:
+    """From the core to c1 the decrease is needed by us, and was not asked for."""
+    k = proved.constants
+    assert k is not None
+    asked = Requested(c1=(k.bottom + k.c2) / 2, c2=k.c2, mu=k.mu)
+    value = share * float(k.c2)
+
+    def refuting(condition: Condition, _: Budget) -> Lead:
+        return Refuted(Counterexample(condition.name, (0.5,), ((value, value), (1.0, 1.0))))
+
+    fake = Fake(answering=only("decrease", refuting))
+    final = heard(replace(opened(proved, "decrease"), requested=asked), fake)
+    assert isinstance(final.verdict, Refuted) if refuted else "chose" in reason(final)
