@@ -4,8 +4,9 @@ It needs Python and python-flint (Arb's balls) only. From the file it takes the 
 hints, how to cut the region; the theorem's conditions, derivatives and bounds are all its own, so a
 wrong hint can only make it say "invalid". Read in this order: ``statement`` (what is claimed and
 which conditions it takes), ``replay`` (how a leaf is closed), ``algebra``, ``models`` and
-``series`` (the enclosures), ``deep``, ``relaxation``, ``lines`` and ``derivatives`` (those of deep
-networks), ``exact`` (the equilibrium), and ``document``, ``graph``, ``trees`` (the file).
+``series`` (the enclosures), ``deep``, ``relaxation``, ``turning``, ``lines`` and ``derivatives``
+(those of deep networks), ``exact`` (the equilibrium), and ``document``, ``graph``, ``trees`` (the
+file).
 """
 
 from __future__ import annotations

@@ -14,16 +14,20 @@ from itertools import product
 
 from flint import arb, ctx
 
-from .algebra import Model, ball
+from .algebra import ZERO, Model, ball, plus
 from .derivatives import Formula
 from .graph import UNARY, Graph
 from .models import Matrices
 from .relaxation import Register, Relaxation
 from .series import Undefined
 from .statement import Constraint, Statement
+from .turning import turn
 
 LAYERS = 2
 """So many layers of functions, one behind the other, are deep."""
+
+TURNS, PROMISING = 2, 0.25
+"""How often planes are turned; and what share of its range a sum may exceed 0 by for that."""
 
 Terms = tuple[list[tuple[int, int, arb]], arb]
 """Σ factor · entry of node, as (node, entry, factor), and a constant."""
@@ -60,8 +64,8 @@ class Deep:
         box.forward([*roots, *(i for part in parts for terms, _ in part for i, _, _ in terms)])
         out = []
         for choice in product(*parts):
-            bound = box.upper([term for terms, _ in choice for term in terms])
-            out.append([bound[0] + sum(level for _, level in choice), *bound[1:]])
+            terms = [term for terms, _ in choice for term in terms]
+            out.append(_bound(box, terms, sum((level for _, level in choice), ZERO)))
         return out
 
     def _roots(self, constraint: Constraint) -> list[int]:
@@ -123,6 +127,26 @@ class Deep:
                 except Undefined:
                     continue
         return empty.registers
+
+
+def _bound(box: Relaxation, terms: Sequence[tuple[int, int, arb]], level: arb) -> Model:
+    """A linear function nowhere below Σ factor · entry + level, by planes that are turned where
+    that promises to bring it below 0; or a number that is below 0 already."""
+
+    def reach(p: Model) -> arb:
+        return (p[0] + sum(map(abs, p[1:]), ZERO)).upper()
+
+    whole = level + box.range_of(terms)
+    if whole < 0:
+        return [whole]
+    last = best = plus(box.upper(terms), [level])
+    for _ in range(TURNS):
+        if not 0 <= reach(best) < PROMISING * (reach(best) - whole.lower()):
+            break
+        turn(box, last)
+        last = plus(box.upper(terms), [level])
+        best = min(last, best, key=reach)
+    return best
 
 
 def layers(graph: Graph) -> list[int]:

@@ -152,19 +152,19 @@ def slopes(op: Op, low: float, high: float, at: float) -> tuple[float, float]:
     over it between a few points of the graph, the lowest and the highest. In floats, without any
     promise: whatever the slopes are, ``lines`` is sound."""
     step = (high - low) / PIECES
-    if not 1e-12 * (abs(low) + abs(high)) < step < math.inf:
-        return 0.0, 0.0
+    if op == "step" or not 1e-12 * (abs(low) + abs(high)) < step < math.inf or math.isnan(at):
+        return 0.0, 0.0  # a step's lines would be steep, and what is below them far from them
     at = min(max(at, low + 0.01 * step), high - 0.01 * step)
     zs = [low + k * step for k in range(PIECES)] + [high]
+    k = min(int((at - low) / step), PIECES - 1) + 1
     try:
         ys = [z**op for z in zs] if isinstance(op, int) else list(map(_FLOATS[op], zs))
+        left, right = list(zip(zs, ys, strict=True))[:k], list(zip(zs, ys, strict=True))[k:]
+        chords = [
+            ((p * (b - at) + q * (at - a)) / (b - a), (q - p) / (b - a))
+            for a, p in left for b, q in right
+        ]  # fmt: skip
     except (ArithmeticError, ValueError):
         return 0.0, 0.0
-    k = min(int((at - low) / step), PIECES - 1) + 1
-    left, right = list(zip(zs, ys, strict=True))[:k], list(zip(zs, ys, strict=True))[k:]
-    chords = [
-        ((p * (b - at) + q * (at - a)) / (b - a), (q - p) / (b - a))
-        for a, p in left for b, q in right
-    ]  # fmt: skip
     below, above = min(chords)[1], max(chords)[1]
     return (below, above) if math.isfinite(below) and math.isfinite(above) else (0.0, 0.0)

@@ -78,6 +78,8 @@ class Relaxation:
             point.append([ball((a + b) / 2), *radii] if a < b else [ball(a)])
         self.inputs = [point[:state], point[state:]]
         self.registers = dict(fixed)
+        self.rows: dict[int, list[Ball]] = {}
+        """The factors that the last ``upper`` found for the entries of nodes."""
 
     def forward(self, roots: Iterable[int]) -> None:
         """Bound all nodes that the roots depend on. Raises Undefined."""
@@ -139,9 +141,11 @@ class Relaxation:
         for i, entry, factor in terms:
             add(i, [factor if k == entry else ZERO for k in range(self.graph.nodes[i].size)])
         out: Model = [ZERO]
+        self.rows = {}
         for i in reversed(self.graph.needed(list(factors))):
             if i in factors:
                 register, row = self.registers[i], factors.pop(i)
+                self.rows[i] = row
                 if register.is_exact:
                     out = plus(out, (arb_mat([row]) * _matrix(register.low)).entries())
                 else:
@@ -180,6 +184,11 @@ class Relaxation:
         for arg, size, *part in zip(node.args, sizes, *columns, strict=True):
             add(arg, part if size == node.size else [sum(part, ZERO)])
         return constant
+
+    def range_of(self, terms: Iterable[tuple[int, int, Ball]]) -> Ball:
+        """The range of a sum by the ends of its entries alone."""
+        ends = ((self.registers[i].ends[k], factor) for i, k, factor in terms)
+        return sum((factor * low.union(high) for (low, high), factor in ends), ZERO)
 
 
 def _bounded(low: list[Model], high: list[Model] | None = None, ranges: Sequence[Ball] = (),
@@ -237,7 +246,7 @@ def _planes(node: Node, a: Sequence[Register]) -> tuple[list[Planes], list[Ball]
         if factors.is_constant:
             rows = [(ZERO, p[0]) if i == 0 else (p[0], ZERO) for p in factors.low]
             return [(plane, plane) for plane in ((row, ZERO) for row in rows)], ranges
-    return [_product_planes(p, q) for p, q in zip(a[0].ends, a[1].ends, strict=True)], ranges
+    return [product_planes(p, q) for p, q in zip(a[0].ends, a[1].ends, strict=True)], ranges
 
 
 def _lines(function: str | int, ends: Ends) -> tuple[Planes, Ball]:
@@ -247,7 +256,7 @@ def _lines(function: str | int, ends: Ends) -> tuple[Planes, Ball]:
     return (((s,), t), ((u,), v)), whole
 
 
-def _product_planes(x: Ends, y: Ends, weight: Ball = MEAN) -> Planes:
+def product_planes(x: Ends, y: Ends, weight: Ball = MEAN) -> Planes:
     """McCormick's planes for x y, each the mean of two with a weight in [0, 1]: below, those that
     touch at both lower ends and at both upper ends; above, at the other two corners."""
 

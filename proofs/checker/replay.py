@@ -306,7 +306,7 @@ class Ladders:
 
 def _cost(n: int, orders: Sequence[int]) -> float:
     """What trying these orders costs, in terms of models."""
-    return float(sum(3 + comb(n + k, k) if k else 10 + n for k in orders))
+    return float(sum(3 + comb(n + k, k) if k else 3 * (10 + n) for k in orders))
 
 
 def _constant_nodes(s: Statement, matrices: Matrices) -> dict[int, Register]:

@@ -16,7 +16,7 @@ from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofs.checker import check_bytes, deep, lines, relaxation
+from proofs.checker import check_bytes, deep, lines, relaxation, turning
 from proofs.checker.derivatives import Formula
 from proofs.checker.document import read
 from proofs.checker.lines import slopes
@@ -24,6 +24,7 @@ from proofs.checker.models import Matrices
 from proofs.checker.relaxation import Relaxation
 from proofs.checker.replay import PRECISION, Ladders, Replay
 from proofs.checker.series import Undefined
+from proofs.checker.turning import turn
 from systems import expression as ex
 from systems.expression import Expression, Op
 from tests.certify.graphs import graphs
@@ -123,7 +124,7 @@ def product_crossings(generator: np.random.Generator) -> int:
         x, y = (sorted(generator.normal(size=2) * 10 ** generator.uniform(-3, 2)) for _ in range(2))
         ends = [(arb(float(a)), arb(float(b))) for a, b in (x, y)]
         weight = arb(float(generator.choice([0, 1, 0.5, generator.random()])))
-        below, above = relaxation._product_planes(ends[0], ends[1], weight)
+        below, above = relaxation.product_planes(ends[0], ends[1], weight)
         for corner in [*generator.random((20, 2)), (0, 0), (0, 1), (1, 0), (1, 1)]:
             a, b = (
                 (1 - t) * p + t * q
@@ -136,8 +137,8 @@ def product_crossings(generator: np.random.Generator) -> int:
 
 def test_planes_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
     assert product_crossings(np.random.default_rng(0)) == 0
-    right = relaxation._product_planes
-    monkeypatch.setattr(relaxation, "_product_planes", lambda *a: right(*a)[::-1])
+    right = relaxation.product_planes
+    monkeypatch.setattr(relaxation, "product_planes", lambda *a: right(*a)[::-1])
     assert product_crossings(np.random.default_rng(0)) > 0
 
 
@@ -174,6 +175,9 @@ def relaxed(
         chosen = [[(i, k, arb(f))] for i, k, f in terms]
         chosen += [[term for one in chosen for term in one], [(i, k, arb(-f)) for i, k, f in terms]]
         bounds = [box.upper(sum_) for sum_ in chosen]
+        for sum_ in chosen[-2:] * 2:  # and by planes that have been turned
+            turn(box, box.upper(sum_))
+            chosen, bounds = [*chosen, sum_], [*bounds, box.upper(sum_)]
         for point in random_points(sides, points, generator):
             values = [v for balls in exact.outputs(point, point) for v in balls]
             entry = {term[:2]: v for term, v in zip(terms, values, strict=True)}
@@ -231,13 +235,19 @@ PLANTED: dict[str, Callable[[], tuple[object, str, object]]] = {
     "lines the wrong way round": lambda: (
         relaxation, "_lines", lambda *a, f=relaxation._lines: (f(*a)[0][::-1], f(*a)[1])),
     "products the wrong way round": lambda: (
-        relaxation, "_product_planes", lambda *a, f=relaxation._product_planes: f(*a)[::-1]),
+        relaxation, "product_planes", lambda *a, f=relaxation.product_planes: f(*a)[::-1]),
     "functions put in for the wrong sign": lambda: (
         relaxation, "_put", lambda p, a, k, sign, f=relaxation._put: f(p, a, k, -sign)),
     "a slope of the wrong sign": lambda: (
         Formula, "_slope", lambda self, i, z, f=Formula._slope: self._times(-1, f(self, i, z))),
     "constants lost on the way down": lambda: (
         Relaxation, "_down", lambda self, i, r, add, f=Relaxation._down: 0 * f(self, i, r, add)),
+    "planes turned to the wrong side": lambda: (
+        turning, "_better", lambda node, ends, plane, side, at, f=turning._better: f(
+            node, ends, plane, 1 - side, at)),
+    "a mean of planes with the constant of one": lambda: (
+        turning, "_better", lambda node, ends, plane, side, at, f=turning._better: (
+            f(node, ends, plane, side, at)[0], plane[1])),
     "factors of the wrong sign on the way down": lambda: (
         Relaxation, "_down",
         lambda self, i, r, add, f=Relaxation._down: f(self, i, [-v for v in r], add)),
