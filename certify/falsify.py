@@ -78,7 +78,8 @@ def _scales(h: Array) -> Array:
 
 
 def _merit(h: Array, scale: Array) -> Array:
-    value = (h / scale).min(axis=1)
+    with np.errstate(over="ignore"):  # beside a pole h may dwarf what the sample saw
+        value = (h / scale).min(axis=1)
     return np.where(np.isfinite(value), value, -np.inf)
 
 
