@@ -15,7 +15,18 @@ OPSET = "_set_opset_version"
 
 
 def load(version: str) -> Any:
-    """The library auto_LiRPA, of the installed version given. Raises ImportError."""
+    """The library auto_LiRPA, of the installed version given. Raises ImportError.
+
+    Its import lets recursion go so deep that a nested file would overflow the stack: undone.
+    """
+    depth = sys.getrecursionlimit()
+    try:
+        return _load(version)
+    finally:
+        sys.setrecursionlimit(depth)
+
+
+def _load(version: str) -> Any:
     with warnings.catch_warnings(record=True):  # 0.3 changes the filters of the whole process
         if version == "0.3" and "auto_LiRPA" not in sys.modules:
             _restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,9 @@ CHUNK = 128
 
 REACH_MARGIN = 2.0**-30
 """Room for boxes that rounding has made a little larger than their region."""
+
+MOST_MONOMIALS = 2000
+"""Models with more are not tried: a single batch of boxes would outlast any budget."""
 
 THREADS = min(2, os.cpu_count() or 1)
 
@@ -133,8 +137,11 @@ class Engine:
     def orders(self) -> tuple[int, ...]:
         """The orders worth trying, the first to start with: Taylor's, and LINEAR for deep tapes."""
         highest = {1: 8, 2: 6, 3: 6, 4: 5}.get(self.tape.dimension, 4)
-        taylor = tuple(k for k in (2, 3, 4, 5, 6, 8) if k <= highest)
-        return (*taylor, LINEAR) if self.is_deep else taylor
+        n = self.tape.dimension
+        taylor = tuple(
+            k for k in (2, 3, 4, 5, 6, 8) if k <= highest and math.comb(n + k, k) <= MOST_MONOMIALS
+        )
+        return (*(taylor or (1,)), LINEAR) if self.is_deep else taylor or (1,)
 
     @cached_property
     def is_deep(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -126,3 +128,19 @@ def test_a_grid_covers_the_regions(count: int) -> None:
     tree = grid(flat, count)
     assert tree.roots == 2 and tree.leaves >= count
     assert isinstance(reprove(flat, tree, ENOUGH).verdict, Proved)
+
+
+@pytest.mark.skipif(
+    not Lirpa("crown").availability().available, reason="auto_LiRPA is not installed"
+)
+def test_loading_the_library_leaves_the_recursion_limit_alone() -> None:
+    """It would raise it to a million: a deeply nested file then overflows the stack."""
+    program = (
+        "import sys; before = sys.getrecursionlimit()\n"
+        "from certify.backends.lirpa_compatibility import load\n"
+        f"load({version('auto-LiRPA')!r}); print(before == sys.getrecursionlimit())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split()[-1] == "True"
