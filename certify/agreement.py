@@ -116,7 +116,7 @@ def _dissent(
             verdict = given.get((backend.name, name), Unknown("it was not asked"))
             if not isinstance(verdict, wanted):
                 other = "" if refuted is None else f"{refuted.backend} refutes {name}, but "
-                return f"{other}{backend.name} on {name}: {reason_of(verdict, backend.name)}"
+                return f"{other}{backend.name} on {name}: {reason_of(verdict, backend.name, name)}"
     return None
 
 
@@ -193,20 +193,35 @@ def _trust(opinion: Opinion) -> tuple[str, ...]:
 def _why_open(name: str, result: StabilityResult, opinions: Sequence[Opinion]) -> str:
     """Our own search's reason first, where it counts, and what every backend said."""
     told = [o for o in opinions if o.condition == name]
-    reasons = [
-        reason_of(o.verdict, o.backend) if o.backend == OWN
-        else f"{o.backend}: {reason_of(o.verdict, o.backend)}"
-        for o in told
-    ]  # fmt: skip
-    begin = "" if reasons and reasons[0].startswith(f"{name}: ") else f"{name}: "
-    return begin + ("; ".join(reasons) or "nobody was asked")
+    reasons = [("" if o.backend == OWN else f"{o.backend}: ") + why(o) for o in told]
+    return f"{name}: {'; '.join(reasons) or 'nobody was asked'}"
 
 
-def reason_of(verdict: Verdict, backend: str) -> str:
-    """Why it does not count as a proof, in words, without the backend's name before them."""
+def why(opinion: Opinion) -> str:
+    """Why an opinion is no proof."""
+    return reason_of(opinion.verdict, opinion.backend, opinion.condition)
+
+
+def why_not(opinions: Sequence[Opinion], unasked: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Every reason why one of them is no proof, with the conditions that it is told of.
+
+    ``unasked`` are conditions about which the backend was not asked any more.
+    """
+    reasons: dict[str, list[str]] = {}
+    for opinion in opinions:
+        if not isinstance(opinion.verdict, Proved):
+            reasons.setdefault(why(opinion), []).append(opinion.condition)
+    for name in unasked:
+        reasons.setdefault("not asked: interrupted", []).append(name)
+    return reasons
+
+
+def reason_of(verdict: Verdict, backend: str, condition: str) -> str:
+    """Why it is no proof, in words, without the names of backend and condition before them."""
     match verdict:
         case Unknown(reason):
-            return printable(reason.removeprefix(f"{backend}: "))
+            reason = reason.removeprefix(f"{backend}: ").removeprefix(f"{condition}: ")
+            return printable(reason)
         case Refuted(found):
             return f"refuted at ({_point(found)})"
         case Proved(_, trust):

@@ -36,7 +36,12 @@ class Clock:
     def exhausted(self, boxes: int) -> str | None:
         """The reason to stop, if there is one."""
         if self.elapsed > self.budget.seconds:
-            return f"the time limit of {self.budget.seconds:g} s ran out"
+            return f"the time limit of {seconds_words(self.budget.seconds)} ran out"
         if boxes > self.budget.boxes:
             return f"the limit of {self.budget.boxes} boxes ran out"
         return None
+
+
+def seconds_words(value: float) -> str:
+    """0.231 s, 19.7 s, 3600 s."""
+    return f"{value:.3g} s" if value < 999.5 else f"{value:.0f} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from certify.agreement import best_proof, joint, reason_of
+from certify.agreement import best_proof, joint, why, why_not
 from certify.backends.base import Backend
 from certify.branch_and_bound import Search
 from certify.budget import Budget
@@ -51,7 +51,7 @@ def settled(
         constants=constants,
         searches=searches,
         paving=paving,
-        asked=heard(opinions, backends),
+        asked=heard(opinions, backends, tuple(statement.conditions)),
     )
 
 
@@ -76,12 +76,17 @@ def _search(
     spent = own or Search(Unknown(""), condition, 0, seconds, 0)
     if decided:
         return replace(spent, condition=condition, verdict=decided[0].verdict)
-    reason = "; ".join(f"{o.backend}: {reason_of(o.verdict, o.backend)}" for o in told)
+    reason = "; ".join(f"{o.backend}: {why(o)}" for o in told)
     return replace(spent, condition=condition, verdict=Unknown(reason or "nobody was asked"))
 
 
-def heard(opinions: Sequence[Opinion], backends: Sequence[Backend]) -> tuple[str, ...]:
-    """A line for each backend but our own: its version and worth, and what it said."""
+def heard(
+    opinions: Sequence[Opinion], backends: Sequence[Backend], conditions: Sequence[str]
+) -> tuple[str, ...]:
+    """A line for each backend but our own: its version and worth, and what it said.
+
+    Of the conditions, it may not have been asked about all.
+    """
     lines = []
     for backend in backends:
         told = [o for o in opinions if o.backend == backend.name]
@@ -89,13 +94,10 @@ def heard(opinions: Sequence[Opinion], backends: Sequence[Backend]) -> tuple[str
             continue
         version = f" {told[0].answer.version}" if told[0].answer.version else ""
         proved = sum(isinstance(o.verdict, Proved) for o in told)
-        open_ = [
-            f"; {o.condition}: {reason_of(o.verdict, o.backend)}"
-            for o in told
-            if not isinstance(o.verdict, Proved)
-        ]
+        unasked = [n for n in conditions if n not in {o.condition for o in told}]
+        open_ = [f"; {', '.join(of)}: {said}" for said, of in why_not(told, unasked).items()]
         lines.append(
-            f"{backend.name}{version} ({backend.soundness.value}) proved {proved} of {len(told)} "
-            f"conditions{''.join(open_)}"
+            f"{backend.name}{version} ({backend.soundness.value}) proved {proved} of "
+            f"{len(told) + len(unasked)} conditions{''.join(open_)}"
         )
     return tuple(lines)

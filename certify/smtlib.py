@@ -125,12 +125,17 @@ def variable_names(tape: Tape) -> tuple[str, ...]:
     return tuple(out)
 
 
-_ASCII = str.maketrans({"≤": "<=", "≥": ">=", "≠": "/=", "∇": "grad ", "·": "*", "−": "-"})
+_ASCII = {
+    "V̇": "dV/dt", "≤": "<=", "≥": ">=", "≠": "/=", "∇": "grad ", "·": "*", "−": "-", "μ": "mu",
+    "ε": "eps", "α": "alpha", "ᵀ": "^T", "∈": "in", "…": "...",
+}  # fmt: skip
 
 
 def _plain(text: str) -> str:
     """Text that cannot end a comment."""
-    shown = " ".join(text.translate(_ASCII).split())
+    for letter, word in _ASCII.items():
+        text = text.replace(letter, word)
+    shown = " ".join(text.split())
     return "".join(c if " " <= c <= "~" else "?" for c in shown)
 
 

@@ -143,7 +143,8 @@ def _forget_absent(folder: RunFolder) -> None:
 def lacking(folder: RunFolder) -> str:
     """What a note on a finished run says of its report, and of --force."""
     if folder.data.get("pictures") != "missing":
-        return "; --force repeats it"
+        cut_off = (folder.outcome or {}).get("interrupted")
+        return f" ({cut_off}); --force repeats it" if cut_off else "; --force repeats it"
     _forget_absent(folder)
     return "; its report was interrupted and lacks pictures; --force repeats it all"
 

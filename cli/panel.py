@@ -98,10 +98,20 @@ class Consulted:
     @property
     def interruption(self) -> str:
         """What to tell of the Ctrl-C."""
-        asked = {o.backend for o in self.opinions}
-        unasked = [n for n in self.panel.names if n not in asked]
-        who = f"; {', '.join(unasked)} was not asked" if unasked else ""
-        return f"interrupted: what was decided is told and kept{who}"
+        whole = len(self.conditions)
+        gaps = ""
+        for name, n in ((b.name, len(self._of(b))) for b in self.panel.backends):
+            if n < whole:
+                asked = f"asked about {n} of {whole} conditions" if n else "not asked"
+                gaps += f"; {name} was {asked}"
+        return f"interrupted: what was decided is told and kept{gaps}"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of what everybody is asked about, in the order of the proof."""
+        from certify.opinions import statement_of
+
+        return tuple(sorted(statement_of(self.own).conditions, key=rank))
 
     def keys(self) -> dict[str, Any]:
         """``backends`` and ``trust`` of ``--json``."""
@@ -112,6 +122,7 @@ class Consulted:
             "backends": [record_of(b, self._of(b)) for b in self.panel.backends],
             "agree": self.panel.agree,
             "trust": list(verdict.trust) if isinstance(verdict, Proved) else [],
+            **({"interrupted": self.interruption} if self.interrupted else {}),
         }
 
     def _of(self, backend: Backend) -> list[Opinion]:
@@ -123,7 +134,8 @@ class Consulted:
         for backend in self.panel.backends if self.panel.asks else ():
             told = self._of(backend)
             if backend.name != OWN and told:
-                yield from rows_of(backend, told)
+                heard = {o.condition for o in told}
+                yield from rows_of(backend, told, [n for n in self.conditions if n not in heard])
             elif backend.name != OWN:
                 why = "not asked: interrupted" if self.interrupted else "nothing to ask about"
                 yield row(backend.name, why, "unknown")
@@ -144,29 +156,32 @@ class Consulted:
         yield f"no certificate: {who} {leaves} no evidence that can be replayed{hint}"
 
 
-def rows_of(backend: Backend, told: Sequence[Opinion]) -> Iterator[str]:
-    """How many conditions a backend proves, how it ended, and a line for each reason not to."""
-    from certify.agreement import reason_of
+def rows_of(
+    backend: Backend, told: Sequence[Opinion], unasked: Sequence[str] = ()
+) -> Iterator[str]:
+    """How many conditions a backend proves, how it ended, and a line for each reason not to.
+
+    ``unasked`` are the conditions that a Ctrl-C left.
+    """
+    from certify.agreement import why_not
     from certify.backends import Soundness
     from certify.verdict import Proved
 
     proved = [o for o in told if isinstance(o.verdict, Proved)]
-    text = f"proves {len(proved)} of {len(told)} conditions, {backend.soundness.value}"
-    yield row(backend.name, text, _word(told), seconds(sum(o.answer.seconds for o in told)))
-    reasons: dict[str, list[str]] = {}
-    for o in told:
-        if not isinstance(o.verdict, Proved):
-            reasons.setdefault(reason_of(o.verdict, o.backend), []).append(o.condition)
+    whole = len(told) + len(unasked)
+    text = f"proves {len(proved)} of {whole} conditions, {backend.soundness.value}"
+    ended = _word(told, bool(unasked))
+    yield row(backend.name, text, ended, seconds(sum(o.answer.seconds for o in told)))
     anew = sum(o.evidence is not None for o in told)
     if anew and backend.soundness is not Soundness.RIGOROUS:
         yield row("", f"{anew} of them proved anew by our own enclosures, with evidence")
-    for reason, names in reasons.items():
+    for reason, names in why_not(told, unasked).items():
         yield row("", f"{', '.join(names)}: {reason}")
 
 
-def _word(told: Sequence[Opinion]) -> str:
+def _word(told: Sequence[Opinion], cut_off: bool) -> str:
     """refuted before unknown before proved."""
-    words = {word(o.verdict) for o in told}
+    words = {word(o.verdict) for o in told} | ({"unknown"} if cut_off else set())
     return next(w for w in ("refuted", "unknown", "proved") if w in words)
 
 

@@ -21,10 +21,10 @@ LABEL, TEXT = 13, 64
 
 def row(label: str, text: str, *rest: str) -> str:
     """A line of the transcript: label, text, and short columns after it."""
-    label = f"{label:<{LABEL - 1}} "
+    begin = f"{label:<{LABEL - 1}} {text}"
     cells = "  ".join(f"{cell:<8}" for cell in rest[:-1]) if rest else ""
     tail = rest[-1] if rest else ""
-    return f"{label}{text:<{TEXT}}  {cells}{'  ' if cells else ''}{tail}".rstrip()
+    return f"{begin:<{LABEL + TEXT}}  {cells}{'  ' if cells else ''}{tail}".rstrip()
 
 
 def seconds(value: float) -> str:

@@ -13,6 +13,7 @@ from certify.backends.dreal import DReal
 from certify.backends.lirpa import METHODS, Lirpa
 from certify.backends.taylor import Taylor
 from certify.backends.z3 import Z3
+from systems.formulas import did_you_mean
 
 __all__ = ["Answer", "Availability", "Backend", "Soundness", "backend", "installed", "names"]
 
@@ -31,9 +32,9 @@ def names() -> tuple[str, ...]:
 
 
 def backend(name: str) -> Backend:
-    """The backend of that name. Raises ValueError, listing the names, where there is none."""
+    """The backend of that name. Raises ValueError, with the nearest or all, where there is none."""
     if name not in _MADE_BY:
-        raise ValueError(f"there is no backend {name[:40]!r}; there are {', '.join(_MADE_BY)}")
+        raise ValueError(f"there is no backend {name[:40]!r}{did_you_mean(name[:40], _MADE_BY)}")
     return _MADE_BY[name]()
 
 

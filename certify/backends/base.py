@@ -28,6 +28,9 @@ MOST_POINTS, FEW_POINTS, MOST_WORDS = 100, 4, 1000
 """Points of an answer that are looked at, those that are in exact arithmetic, and characters of its
 text that are shown."""
 
+MOST_MISSING = 2
+"""Missing things that the reason of an answer names."""
+
 
 class Soundness(Enum):
     """What a "proved" of the backend is worth; the value is the word in reports."""
@@ -145,7 +148,7 @@ class Backend(ABC):
         self, condition: Condition, budget: Budget, seed: int, found: Availability
     ) -> tuple[Verdict, str]:
         if not found.available:
-            return self._unknown(f"not available: {'; '.join(found.missing)}"), ""
+            return self._unknown(_not_available(found.missing)), ""
         reason = self.explain_unsupported(condition)
         if reason is not None:
             return self._unknown(reason), "unsupported"
@@ -179,6 +182,13 @@ class Backend(ABC):
             case Open(reason):
                 return self._unknown(reason), "unknown"
         raise BackendError(f"gave {type(lead).__name__}, which is no answer")
+
+
+def _not_available(missing: Sequence[str]) -> str:
+    """What is missing, the first of it where there is much, and where all of it is told."""
+    more = f"; and {len(missing) - MOST_MISSING} more" if len(missing) > MOST_MISSING else ""
+    told = "; ".join(missing[:MOST_MISSING])
+    return f"not available: {told}{more} (stableproof backends tells what brings it)"
 
 
 def _check_trust(soundness: Soundness, evidence: SplitTree | None, trust: tuple[str, ...]) -> None:

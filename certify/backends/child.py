@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from certify.backends.base import BackendError, NoViolation, Open, Points
-from certify.budget import Budget
+from certify.budget import Budget, seconds_words
 from certify.condition_json import condition_to_json
 from certify.conditions import Condition
 from certify.split_tree import SplitTree
@@ -61,7 +61,8 @@ def solve_in_child(
     }
     text = run_child(worker_command(task), json.dumps(request).encode(), budget.seconds + GRACE)
     if text is None:
-        return Open(f"the time limit of {budget.seconds:g} s ran out, and it was stopped")
+        limit = seconds_words(budget.seconds)
+        return Open(f"the time limit of {limit} ran out, and it was stopped")
     return _read(text, trust, condition)
 
 

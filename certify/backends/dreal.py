@@ -116,7 +116,7 @@ def _trust(parts: Parts) -> tuple[str, ...]:
         which = f"dReal {parts.version}"
     else:
         assert parts.executable is not None
-        which = f"dReal {executable_version(parts.executable)} ({parts.executable})"
+        which = f"dReal {executable_version(parts.executable)}, the executable on the PATH"
     return (
         f"{which}, that no real numbers satisfy the negation it was given",
         "IBEX with filib++, the interval library in dReal, that its intervals enclose",

@@ -12,7 +12,7 @@ import numpy as np
 
 from certify.backends.base import BackendError, NoViolation, Open, Points
 from certify.backends.child import GRACE, MEMORY, run_child
-from certify.budget import Budget
+from certify.budget import Budget, seconds_words
 from certify.conditions import Condition
 from certify.smtlib import smtlib, variable_names
 
@@ -51,7 +51,8 @@ def solve_by_executable(
         budget.seconds,
     )
     if out is None:
-        return Open(f"the time limit of {budget.seconds:g} s ran out, and it was stopped")
+        limit = seconds_words(budget.seconds)
+        return Open(f"the time limit of {limit} ran out, and it was stopped")
     return read_answer(out.decode(errors="replace"), variable_names(condition.tape), trust)
 
 

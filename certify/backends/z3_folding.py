@@ -70,7 +70,7 @@ def fold(tape: Tape, inputs: Mapping[int, Fraction] = NO_INPUTS) -> dict[int, li
         entries = _entries(tape, i, [known[a] for a in i.args], inputs)
         if i.op not in TAKEN and None in entries:
             raise UnsupportedError(
-                f"the operation {i.op.value} (register {index}) is not one for Z3, which decides "
+                f"the operation {i.op.value} is not one for Z3, which decides "
                 "polynomials, quotients, square roots, relu, step, min and max"
             )
         if any(_bits(v) > MOST_BITS for v in entries if v is not None):

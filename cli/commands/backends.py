@@ -42,7 +42,7 @@ TAKES = {
 def command(reproduce: str | None, time_limit: float | None, as_json: bool) -> int:
     """List the solvers that --backend takes: versions, soundness, what is missing.
 
-    Nothing is imported for it but what runs anyway. Exit code 0.
+    None of them is imported for it. Exit code 0.
     """
     if reproduce is not None:
         return _reproduce(reproduce, time_limit, as_json)
@@ -103,12 +103,8 @@ def _tell(entry: dict[str, object]) -> None:
 def _line(entry: dict[str, object]) -> str:
     name, version = str(entry["name"]), entry["version"]
     state = "available" if entry["available"] else "not available"
-    words = f"{name} {version}" if version else name
-    return (
-        row(name, f"{words}, {entry['soundness']}", state)
-        if len(name) < 12
-        else (row("", f"{words}, {entry['soundness']}", state))
-    )
+    words = f"{entry['soundness']}, version {version}" if version else str(entry["soundness"])
+    return row(name, words, state)
 
 
 def _tell_missing(entry: dict[str, object]) -> None:

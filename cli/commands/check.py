@@ -61,7 +61,7 @@ def command(certificate: str, as_json: bool, **options: Any) -> int:
     if (options["system"] is None) != (options["candidate"] is None):
         raise InputError("--system and --candidate belong together: give both")
     _refuse_idle(options)
-    data = _read(path)
+    data = _read(path, in_folder=str(path) != certificate)
     with ProgressBars() as bars:
         outcome = _checked(data, options["jobs"], bars)
         if outcome.status == "unreadable":
@@ -103,7 +103,8 @@ def _claim_hash(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, in_folder: bool) -> bytes:
+    """The bytes of the certificate; ``in_folder``: only its folder was named."""
     from proofs.checker.document import MAX_BYTES
     from systems.errors import InputError
 
@@ -117,6 +118,11 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
+        if isinstance(error, FileNotFoundError) and path.parent.is_dir() and in_folder:
+            raise InputError(
+                f"{path} cannot be read: there is none; a run leaves one only where every "
+                f"condition is proved with evidence ('show {path.parent}' tells what it found)"
+            ) from None
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read: {reason}") from None
 

@@ -115,7 +115,11 @@ def _unproved(folder: Path, data: dict[str, Any]) -> Source:
 
     file = folder / CANDIDATE
     if data["command"] == "certify":
-        file = Path(str((data.get("outcome") or {}).get("candidate")))
+        if data["status"] != "finished":
+            raise InputError(
+                f"{folder}: the proof is not finished; the same command goes on with it"
+            )
+        file = Path(str(data["outcome"].get("candidate")))
     if not file.exists():
         raise InputError(f"{folder} holds no candidate yet: {file} is not there")
     own = folder / SYSTEM

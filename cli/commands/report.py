@@ -114,6 +114,11 @@ def _result(
             f"{folder}: the candidate that was examined, {data['outcome'].get('candidate')}, is "
             "gone or changed; put it back, or certify again"
         )
+    if data["outcome"].get("verdict") == "proved":
+        raise InputError(
+            f"{folder}: a proof on a solver's word leaves no certificate, from which its report "
+            "could be written anew; the same command with --force repeats both"
+        )
     if data.get("examined") is None:
         raise InputError(f"{folder}: {RUN} does not say what was examined; run it again")
     return result_of_memory(data["examined"], *examined, where=f"{folder / RUN}: examined")

@@ -40,7 +40,7 @@ def agreement(
 
     A not float-sound backend may confirm, too: the certificate is what proves.
     """
-    from certify.agreement import reason_of
+    from certify.agreement import why
     from certify.backends import backend
     from certify.budget import Budget
     from certify.opinions import Opinion
@@ -75,8 +75,7 @@ def agreement(
     first = next((o for o in opinions if not isinstance(o.verdict, Proved)), None)
     if first is None:
         return Agreement(asked)
-    why = reason_of(first.verdict, first.backend)
-    gap = f"no agreement: {first.backend} on {first.condition}: {why}"
+    gap = f"no agreement: {first.backend} on {first.condition}: {why(first)}"
     return Agreement(asked, gap, first.condition)
 
 

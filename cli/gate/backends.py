@@ -17,12 +17,13 @@ PROVER, CHECKER = "taylor", "checker"
 def check_backends(names: Sequence[str], where: str) -> None:
     """Raises InputError for a backend that there is not, or one named twice."""
     from certify.backends import names as registered
+    from systems.formulas import did_you_mean
 
     available = (*registered(), CHECKER)
     for i, name in enumerate(names):
         if name not in available:
-            known = ", ".join(available)
-            raise InputError(f"{where}: there is no backend {name[:40]!r}; available: {known}")
+            hint = did_you_mean(name[:40], available)
+            raise InputError(f"{where}: there is no backend {name[:40]!r}{hint}")
         if name in names[:i]:
             raise InputError(f"{where}: the backend {name!r} is named twice")
 

@@ -85,6 +85,13 @@ def test_what_is_missing_is_named(missing: str) -> None:
     assert answer.version == "0.1"
 
 
+def test_of_much_that_is_missing_the_first_is_named() -> None:
+    many = tuple(f"lib{k}.so" for k in range(8))
+    hostile = Hostile(raising(AssertionError()), found=lambda: Availability(False, None, many))
+    reason = unknown(hostile.ask(TRUE, Budget(5.0)))
+    assert "lib0.so; lib1.so; and 6 more (stableproof backends tells" in reason
+
+
 def test_what_is_unsupported_is_named() -> None:
     hostile = Hostile(raising(AssertionError()), refusal=lambda: "the operation sin")
     assert "the operation sin" in unknown(hostile.ask(TRUE, Budget(5.0)))

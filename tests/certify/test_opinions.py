@@ -129,9 +129,7 @@ def test_a_reason_is_told_once_for_all_its_conditions(proved: StabilityResult) -
 
     (line,) = heard(proved, TAYLOR, Fake(answering=slow)).asked
     assert line.count("the time limit of 1 s ran out") == 1
-    assert "proved 0 of 5 conditions; contraction, core, containment, decrease, small set: the" in (
-        line
-    )
+    assert "proved 0 of 5 conditions; " in line and line.count("decrease") == 1
     said = reason(heard(proved, Fake(answering=slow)))
     assert said.endswith(": fake: the time limit of 1 s ran out") and said.count("decrease") <= 1
 

@@ -221,6 +221,12 @@ def test_comments_hold_whatever_the_claim_says() -> None:
     assert parse(text)[-1] == ["exit"]
 
 
+def test_claims_are_legible_in_comments() -> None:
+    from certify.smtlib import _plain
+
+    assert _plain("V̇ ≤ −μ where P DF + DFᵀ P, ε") == "dV/dt <= -mu where P DF + DF^T P, eps"
+
+
 def test_names_are_plain_distinct_and_no_words_of_the_tools() -> None:
     sizes = [("x", 2), ("x_1", 1), ("exp", 1), ("θ'", 1), ("2", 1), ("", 1), ("let", 1), ("x-1", 1)]
     inputs = [ex.variable(name, size) for name, size in sizes]

@@ -69,6 +69,31 @@ def test_the_list_names_every_backend_with_what_is_missing(
         assert words in ended.out
 
 
+def test_long_names_keep_the_columns(stableproof: Run, motors: Motors, register: Register) -> None:
+    register(name="fake:with-long-name")
+    for ended in (
+        stableproof(*asked(motors, "--backend", "taylor", "--backend", "fake:with-long-name")),
+        stableproof("backends"),
+    ):
+        words = {"proved", "available"}
+        columns = {
+            text.rindex(w) for text in ended.out.splitlines() for w in words
+            if text[:1] not in ("", " ") and f"  {w}" in text
+        }  # fmt: skip
+        assert len(columns) == 1, ended.out
+
+
+def test_a_run_without_certificate_says_what_to_do(
+    motors: Motors, register: Register, stableproof: Run, refused: Callable[..., str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    register()
+    out = tmp_path / "out"
+    assert stableproof(*asked(motors, "--backend", "fake", "--out", out)).code == 0
+    assert "there is none; a run leaves one only where every condition" in refused("check", out)
+    assert "the same command with --force repeats both" in refused("report", out)
+
+
 def test_the_list_imports_no_solver() -> None:
     import subprocess
     import sys
@@ -90,7 +115,8 @@ def test_the_list_imports_no_solver() -> None:
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["--backend", "nosuch"], "--backend: there is no backend 'nosuch'; there are taylor"),
+        (["--backend", "nosuch"], "--backend: there is no backend 'nosuch' (known: taylor, lirpa"),
+        (["--backend", "Z3"], "--backend: there is no backend 'Z3' (did you mean 'z3'?)"),
         (["--backend", "taylor", "--backend", "taylor"], "'taylor' is named twice"),
         (["--agree"], "--agree: agreement needs two backends"),
         (["--backend", "taylor", "--agree"], "--agree: agreement needs two backends"),
@@ -158,7 +184,7 @@ def test_a_proof_on_trust_names_it_and_leaves_no_certificate(
     assert "**Proved, given what the section on trust names.**" in text
     assert "- fake is right" in text and "proofs.checker" not in text
     told = stableproof("report", out)
-    assert told.code == 2 and "certificate, which is missing" in told.err
+    assert told.code == 2 and "a solver's word leaves no certificate" in told.err
 
 
 @pytest.mark.parametrize(
@@ -230,12 +256,19 @@ def test_ctrl_c_keeps_what_is_decided(
     def stopped(*_: object) -> Lead:
         raise KeyboardInterrupt
 
-    register(only("decrease", stopped))
+    register(only("core", stopped))
     out = tmp_path / "out"
     pair = ("--backend", "taylor", "--backend", "fake")
     ended = stableproof(*asked(motors, *pair, "--out", out))
     assert ended.code == 130 and "what was decided is told and kept" in ended.err
     assert (out / "certificate.json").exists() and "\nproved: " in ended.out
+    assert ended.err.rstrip().endswith("fake was asked about 2 of 5 conditions")
+    line = next(text for text in ended.out.splitlines() if text.startswith("fake "))
+    assert "proves 2 of 5 conditions, exact" in line and "unknown" in line
+    assert "contraction, core, small set: not asked: interrupted" in ended.out
+    told = stableproof(*asked(motors, *pair, "--out", out, "--json"))
+    assert told.code == 0 and "fake was asked about 2 of 5 conditions" in told.err
+    assert "2 of 5" in told.data["interrupted"] and "--force repeats it" in told.err
     undecided = stableproof(*asked(motors, *pair, "--agree", "--out", tmp_path / "other"))
     assert undecided.code == 130 and undecided.out == ""
     register()

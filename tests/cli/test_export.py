@@ -192,6 +192,19 @@ def test_damaged_runs_are_refused(
     assert "is missing" in refused("export", copy, "--out", tmp_path / "out")
 
 
+def test_an_interrupted_proof_is_no_run_yet(
+    stableproof: Run, refused: Callable[..., str], finished: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "proof"
+    assert stableproof("certify", "pendulum", finished, "--out", out).code == 0
+    record = json.loads((out / "run.json").read_text())
+    del record["outcome"]
+    (out / "run.json").write_text(json.dumps({**record, "status": "started", "files": []}))
+    (out / "certificate.json").unlink()
+    said = refused("export", out, "--out", tmp_path / "files")
+    assert "the proof is not finished; the same command goes on with it" in said
+
+
 def test_only_a_former_export_is_replaced_and_only_when_forced(
     stableproof: Run, refused: Callable[..., str], finished: Path, tmp_path: Path
 ) -> None:

@@ -110,7 +110,7 @@ def claim(*lines: str) -> str:
         (claim("backends = []"), ":5: backends: give a list of names"),
         (
             claim("backends = ['taylor', 'nosuch']"),
-            ":5: backends: there is no backend 'nosuch'; available: taylor, ",
+            ":5: backends: there is no backend 'nosuch' (known: taylor, ",
         ),
         (claim("backends = ['taylor', 'taylor']"), "the backend 'taylor' is named twice"),
         (claim("time_budget = 0"), ":5: time_budget: give a positive number"),
