@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ TASKS: Mapping[str, str] = {
     "z3": "certify.backends.z3_task",
 }
 """The module of each task; the function there is called ``task``."""
+
+PATIENCE = 60
+"""Seconds beyond its time in which a parent that is alive has long stopped the child."""
 
 Answer = dict[str, object]
 
@@ -62,6 +66,17 @@ def _limit_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
+def limit_processor_time(seconds: int) -> None:
+    """Of this process, where the system has such limits: one whose parent was killed ends too."""
+    try:
+        import resource
+    except ImportError:
+        return
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    limit = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
 def _size_now() -> int:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -80,6 +95,8 @@ def main(task: str) -> int:
     solve = importlib.import_module(TASKS[task]).task
     condition = condition_from_json(request["condition"])
     _limit_memory(int(request["memory"]))
+    wall = math.ceil(float(request["options"]["seconds"])) + PATIENCE
+    limit_processor_time(wall * (os.cpu_count() or 1))
     answer = solve(condition, request["options"])
     with os.fdopen(answers, "w", encoding="ascii") as out:
         json.dump(answer, out)

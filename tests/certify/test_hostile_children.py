@@ -176,6 +176,12 @@ def test_ctrl_c_ends_the_child_and_goes_on(tmp_path: Path) -> None:
     assert has_ended(int(note.read_text()))
 
 
+def test_a_child_whose_parent_was_killed_does_not_work_forever() -> None:
+    limited = "from certify.backends.worker import limit_processor_time\nlimit_processor_time(1)\n"
+    with pytest.raises(BackendError, match="SIGXCPU"):
+        run_child([sys.executable, "-c", f"{limited}while True: pass"], b"", 300.0)
+
+
 @pytest.mark.parametrize("where", ["the working directory", "PYTHONPATH"])
 def test_a_folder_named_certify_is_not_executed(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
