@@ -8,7 +8,7 @@ a bug in one of the backends, and nothing is claimed then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from certify.backends.base import Backend, Soundness
 from certify.opinions import OWN, Opinion, Statement, own_opinions, statement_of
@@ -61,6 +61,11 @@ def contradictions(
         refutation = next((o for o in about if isinstance(o.verdict, Refuted)), None)
         if proof is not None and refutation is not None:
             out.append(Contradiction(name, proof, refutation))
+    for o in opinions:
+        if o.aside is not None and isinstance(o.verdict, Refuted):
+            trust = ("this program's exact arithmetic",)
+            own = replace(o.answer, backend=OWN, verdict=Proved(trust=trust), said="proved")
+            out.append(Contradiction(o.condition, Opinion(o.condition, own, aside=o.aside), o))
     return tuple(out)
 
 

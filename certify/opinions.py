@@ -15,6 +15,7 @@ from certify.backends.taylor import Taylor
 from certify.branch_and_bound import Search
 from certify.budget import Budget
 from certify.conditions import Condition
+from certify.definite import about_ellipsoid
 from certify.result import StabilityResult
 from certify.theorem import Claim, Constants, required_conditions
 from certify.verdict import Proved, Refuted, Verdict
@@ -28,11 +29,16 @@ OnAsking = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Opinion:
-    """A backend's answer on one condition; ``evidence`` is what the checker can replay of it."""
+    """A backend's answer on one condition; ``evidence`` is what the checker can replay of it.
+
+    ``aside`` is the condition itself where it is none of the statement's, but one that this program
+    decides exactly and an exact backend was asked about as well.
+    """
 
     condition: str
     answer: Answer
     evidence: Search | None = None
+    aside: Condition | None = None
 
     @property
     def backend(self) -> str:
@@ -158,13 +164,27 @@ def each_opinion(
                 yield known[name]
             else:
                 todo.append((backend, condition))
+    asides = _asides(result, backends)
+    todo += [(b, c) for b in backends if b.decides_polynomials for c in asides]
     clock = budget.started()
     for done, (backend, condition) in enumerate(todo):
         if on_asking is not None:
             on_asking(f"{backend.name}: {condition.name}", done, len(todo))
         remaining = clock.remaining
         share = Budget(remaining.seconds / (len(todo) - done), remaining.boxes)
-        yield ask(backend, condition, share, seed)
+        opinion = ask(backend, condition, share, seed)
+        yield replace(opinion, aside=condition) if condition in asides else opinion
+
+
+def _asides(result: StabilityResult, backends: Sequence[Backend]) -> tuple[Condition, ...]:
+    """What a theorem's ellipsoid rests on in exact arithmetic, for backends that can judge it."""
+    if (
+        not any(b.decides_polynomials for b in backends)
+        or result.theorem is None
+        or result.theorem.ellipsoid is None
+    ):
+        return ()
+    return about_ellipsoid(result.problem, result.theorem.ellipsoid)
 
 
 def ask(backend: Backend, condition: Condition, budget: Budget, seed: int = 0) -> Opinion:

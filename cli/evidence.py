@@ -107,7 +107,10 @@ def leave_contradiction(
         return {**record, "bug_report": None}, [*lines, row("bug report", how)]
     document = bug_report(
         told.clash,
-        statement_of(told.own).conditions,
+        {
+            **statement_of(told.own).conditions,
+            **{o.condition: o.aside for o in told.opinions if o.aside is not None},
+        },
         system=told.own.problem.system.name,
         seed=seed,
         seconds=told.seconds,

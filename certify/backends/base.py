@@ -111,6 +111,8 @@ class Backend(ABC):
 
     name: str = field(init=False, default="")
     soundness: Soundness = field(init=False, default=Soundness.NOT_FLOAT_SOUND)
+    decides_polynomials: bool = field(init=False, default=False)
+    """Whether it is also asked about what is decided in rational arithmetic here."""
 
     @abstractmethod
     def availability(self) -> Availability:

@@ -23,6 +23,7 @@ class Z3(Backend):
 
     name: str = field(init=False, default="z3")
     soundness: Soundness = field(init=False, default=Soundness.EXACT)
+    decides_polynomials: bool = field(init=False, default=True)
 
     def availability(self) -> Availability:
         found = installed_version()

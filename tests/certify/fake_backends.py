@@ -19,6 +19,7 @@ class Fake(Backend):
 
     name: str = "fake"
     soundness: Soundness = Soundness.EXACT
+    decides_polynomials: bool = False
     answering: Answering = field(default=lambda *_: Open("it gave up"))
     missing: tuple[str, ...] = ()
     unsupported: str | None = None

@@ -13,12 +13,13 @@ from certify.agreement import contradictions, joint
 from certify.backends import Backend, Soundness, backend
 from certify.backends.base import Lead, NoViolation, Open
 from certify.conditions import Condition
+from certify.definite import DECREASES, POSITIVE, about_ellipsoid
 from certify.opinions import each_opinion, opinions, statement_of
 from certify.settle import settled
 from certify.theorem import conclude
 from certify.verdict import Counterexample
 from learners.lqr import lqr_candidate
-from systems import system_from_text
+from systems import system_from_text, zoo
 from systems.box import Box
 from tests.certify.fake_backends import Fake, believes, crashes, only, proves, refutes
 
@@ -315,3 +316,31 @@ def test_a_point_below_c1_is_no_refutation(
     fake = Fake(answering=only("decrease", refuting))
     final = heard(replace(opened(proved, "decrease"), requested=asked), fake)
     assert isinstance(final.verdict, Refuted) if refuted else "chose" in reason(final)
+
+
+def test_what_is_decided_exactly_here_is_put_to_z3_too(proved: StabilityResult) -> None:
+    """P > 0 and A'P + PA < 0, beside the five conditions; refuting them is a contradiction."""
+    asked = Fake(answering=only(POSITIVE, refutes), decides_polynomials=True)
+    told = opinions(proved, (asked, TAYLOR), Budget(20.0))
+    assert {o.condition for o in told if o.aside is not None} == {POSITIVE, DECREASES}
+    (clash,) = contradictions(proved, told)
+    assert clash.condition == POSITIVE and clash.refutation.aside is not None
+    final = settled(proved, told, (asked, TAYLOR), False)
+    assert reason(final).startswith(f"contradiction: taylor proves {POSITIVE}")
+    assert final.theorem is None
+    agreed = heard(proved, Fake(answering=proves, decides_polynomials=True), TAYLOR, agree=True)
+    assert agreed.theorem is not None and "proved 7 of 7 conditions" in agreed.asked[0]
+
+
+@pytest.mark.parametrize("name", ["double-integrator", "pendulum"])
+def test_matrices_of_an_ellipsoid_are_definite(name: str) -> None:
+    """By our search, and of matrices that are not, by no one."""
+    plant = zoo.system(name)
+    result = prove_stability(plant, lqr_candidate(plant))
+    assert result.ellipsoid is not None
+    stated = about_ellipsoid(result.problem, result.ellipsoid)
+    assert [c.name for c in stated] == [POSITIVE, DECREASES]
+    assert all(isinstance(TAYLOR.check(c, Budget(20.0)), Proved) for c in stated)
+    turned = replace(result.ellipsoid, matrix=-result.ellipsoid.matrix)
+    for condition in about_ellipsoid(result.problem, turned):
+        assert isinstance(TAYLOR.check(condition, Budget(20.0)), Refuted)
