@@ -323,6 +323,28 @@ def test_false_claims_are_not(name: str, order_0_alone: list[int]) -> None:
     assert outcome.status == "invalid" and outcome.message.startswith(begins), outcome.message
 
 
+@pytest.mark.parametrize("name", TRUE)
+def test_at_a_point_relaxations_and_models_are_the_same_number(name: str) -> None:
+    """Levels, signs, weights and what V̇ + alpha V is made of, for every constraint and pair."""
+    replay, generator = Replay(read(encoded(document_of(TRUE[name])))), np.random.default_rng(1)
+    compared_ = 0
+    for condition, _ in replay.trees:
+        constraints = [c for c in condition.constraints if c.kind != "disc"]
+        choices = [[(c, Fraction(1))] for c in constraints]
+        choices += [
+            [(c, Fraction(1)), (d, Fraction(1, 3))] for c in constraints for d in constraints
+        ]
+        for chosen in choices:
+            inside = [a + (b - a) * Fraction(generator.random()) for a, b in condition.regions[0]]
+            point = [(v, v) for v in inside]
+            models = replay._sums(replay._box(point, 1), chosen)
+            for (p,), q in zip(models, replay._deep.sums(point, chosen), strict=True):
+                assert len(q) == 1
+                assert float(q[0]) == pytest.approx(float(p), rel=1e-14, abs=1e-14)
+                compared_ += 1
+    assert compared_ > 5
+
+
 @pytest.mark.parametrize(("widths", "offered"), [((9,), False), ((9, 5), True)])
 def test_only_what_is_deep_is_offered_them(widths: tuple[int, ...], offered: bool) -> None:
     """One layer, also with a sigmoid on its sum, is better served by models; and a step has no
