@@ -12,16 +12,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from flint import arb, ctx
+from flint import arb, ctx, fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proofs.checker import check_bytes, deep, lines, relaxation, turning
 from proofs.checker.derivatives import Formula
 from proofs.checker.document import read
+from proofs.checker.graph import Graph
 from proofs.checker.lines import slopes
 from proofs.checker.models import Matrices
-from proofs.checker.relaxation import Relaxation
+from proofs.checker.relaxation import Register, Relaxation
 from proofs.checker.replay import PRECISION, Ladders, Replay
 from proofs.checker.series import Undefined
 from proofs.checker.turning import turn
@@ -229,6 +230,25 @@ def test_deep_networks(op: Op) -> None:
             assert not wrong
             count += compared_
     assert count > 1000
+
+
+def test_factors_of_either_sign() -> None:
+    """A constant, or a factor on the way down, that is a ball around 0: the planes cannot be told,
+    and the bounds have to hold for each of its numbers."""
+    graph, unit = Graph(), [[arb(0, 1)]]
+    tanh = graph.add("tanh", 1, graph.add("variable", 1, integers=(0,)))
+    factor = graph.add("constant", 1, constants=[(fmpq(0),)])
+    product = graph.add("mul", 1, factor, tanh)
+    fixed = {factor: Register(unit, unit, [(arb(-1), arb(1))])}
+    box = Relaxation(graph, [(Fraction(-1), Fraction(3))], 1, Matrices(graph), fixed)
+    box.forward([product])
+    bounds = [box.upper([(product, 0, arb(1))]), box.upper([(product, 0, arb(-1))]),
+              box.upper([(tanh, 0, arb(0, 1))])]  # fmt: skip
+    (low,), (high,) = box.registers[product].low, box.registers[product].high
+    bounds += [high, [-c for c in low]]
+    for h in (-1, 1):
+        most = abs(arb(1 + 2 * h).tanh())
+        assert all(not (sum((c * h for c in p[1:]), p[0]).upper() < most) for p in bounds)
 
 
 PLANTED: dict[str, Callable[[], tuple[object, str, object]]] = {
