@@ -18,10 +18,14 @@ from certify.conditions import Condition
 from certify.definite import about_ellipsoid
 from certify.result import StabilityResult
 from certify.theorem import Claim, Constants, required_conditions
-from certify.verdict import Proved, Refuted, Verdict
+from certify.verdict import Proved, Refuted, Unknown, Verdict
 
 OWN = "taylor"
 """The backend whose searches find the constants."""
+
+FILLED, WORTH_ASKING_AGAIN = 0.9, 1.5
+"""An Unknown that took this share of its time ran out of it; with so many times as much it is worth
+another try."""
 
 OnAsking = Callable[[str, int, int], None]
 """Told the backend and condition that is next, how many were asked before, and of how many."""
@@ -154,7 +158,8 @@ def each_opinion(
     """One opinion after the other, so that those before a Ctrl-C are not lost.
 
     A question may take an equal share of what is left of the budget, so that what one does not
-    need is left to the others. What our search decided already is not asked again.
+    need is left to the others; those that took all of theirs are asked again at the end, if much is
+    left. What our search decided already is not asked again.
     """
     known = {o.condition: o for o in own_opinions(result)}
     todo: list[tuple[Backend, Condition]] = []
@@ -167,13 +172,26 @@ def each_opinion(
     asides = _asides(result, backends)
     todo += [(b, c) for b in backends if b.decides_polynomials for c in asides]
     clock = budget.started()
-    for done, (backend, condition) in enumerate(todo):
+    late: list[tuple[Backend, Condition, float, Opinion]] = []
+
+    def asked(backend: Backend, condition: Condition, seconds: float, done: int) -> Opinion:
         if on_asking is not None:
             on_asking(f"{backend.name}: {condition.name}", done, len(todo))
-        remaining = clock.remaining
-        share = Budget(remaining.seconds / (len(todo) - done), remaining.boxes)
-        opinion = ask(backend, condition, share, seed)
-        yield replace(opinion, aside=condition) if condition in asides else opinion
+        opinion = ask(backend, condition, Budget(seconds, budget.boxes), seed)
+        return replace(opinion, aside=condition) if condition in asides else opinion
+
+    for done, (backend, condition) in enumerate(todo):
+        seconds = clock.remaining.seconds / (len(todo) - done)
+        opinion = asked(backend, condition, seconds, done)
+        if isinstance(opinion.verdict, Unknown) and opinion.answer.seconds >= FILLED * seconds:
+            late.append((backend, condition, seconds, opinion))
+        else:
+            yield opinion
+    for done, (backend, condition, had, opinion) in enumerate(late):
+        seconds = clock.remaining.seconds / (len(late) - done)
+        if seconds >= WORTH_ASKING_AGAIN * had:
+            opinion = asked(backend, condition, seconds, len(todo) - len(late) + done)
+        yield opinion
 
 
 def _asides(result: StabilityResult, backends: Sequence[Backend]) -> tuple[Condition, ...]:

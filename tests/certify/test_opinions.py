@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -344,3 +345,19 @@ def test_matrices_of_an_ellipsoid_are_definite(name: str) -> None:
     turned = replace(result.ellipsoid, matrix=-result.ellipsoid.matrix)
     for condition in about_ellipsoid(result.problem, turned):
         assert isinstance(TAYLOR.check(condition, Budget(20.0)), Refuted)
+
+
+def test_what_ran_out_of_its_share_is_asked_again_if_time_is_left(proved: StabilityResult) -> None:
+    given: list[float] = []
+
+    def slow(_: Condition, budget: Budget) -> Lead:
+        given.append(budget.seconds)
+        if len(given) > 1:
+            return proves()
+        time.sleep(budget.seconds)
+        return Open("the time ran out")
+
+    told = opinions(proved, (Fake(answering=only("decrease", slow)),), Budget(4.0))
+    assert all(isinstance(o.verdict, Proved) for o in told) and len(told) == 5
+    first, second = given
+    assert second >= 1.5 * first
