@@ -20,7 +20,7 @@ from tests.certify.statements import ALL
 SECONDS, QUICK_SECONDS = 60.0, 5.0
 TABLE_SECONDS, QUICK_TABLE_SECONDS = 3.0, 1.0
 CROSS_CHECK_SECONDS = 20.0
-SHARE_OF_CROSS_CHECKS, QUICK_SHARE = 5, 21
+SHARE_OF_CROSS_CHECKS, QUICK_SHARE = 20, 21
 """Every so many statements of the table."""
 
 SHORT = 5.0
