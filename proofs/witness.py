@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from flint import ctx
+
 from certify.balls import BallInterpreter, to_float_interval
 from certify.validated import Enclosure, EnclosureLostError, Trajectory
 from proofs.examined import Examined
@@ -28,6 +30,9 @@ LINGER = 16
 """Steps for which it is followed in {V ≤ c1}, which by practical stability it never leaves."""
 
 Interval = tuple[float, float]
+
+PRECISION = 53
+"""Bits of what is computed between the enclosures, which have their own."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,12 @@ class Witness:
         """Follow the trajectory until it has converged, disagrees, or cannot be followed.
 
         It has converged where it lies in the innermost set of the claim, as long as it was followed
-        there.
+        there. The finding does not depend on the precision that others have left behind.
         """
+        with ctx.workprec(PRECISION):
+            return self._followed(start, disturbance)
+
+    def _followed(self, start: Sequence[float], disturbance: Sequence[float]) -> Finding:
         claim = self.claim
         path = Trajectory(claim.field, start, disturbance, time=claim.time, scales=self._scales)
         now, steps = path.now(), 0
