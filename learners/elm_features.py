@@ -179,11 +179,11 @@ def _kinds(structure: Structure) -> list[_Kind]:
         supports = [(block, 1.0 - single - double)]
         supports += [(p, double / len(pairs)) for p in pairs if double]
         supports += [((i,), single / len(block)) for i in block if single]
-        out += [_Kind(s, _orbit_signs(structure.signs, s), weight * share) for s, share in supports]
+        out += [_Kind(s, orbit_signs(structure.signs, s), weight * share) for s, share in supports]
     return out
 
 
-def _orbit_signs(signs: Array, support: tuple[int, ...]) -> Array:
+def orbit_signs(signs: Array, support: tuple[int, ...]) -> Array:
     """The distinct actions of the group on a support, identity first; (members, |support|).
 
     Beyond :data:`LARGEST_ORBIT` members, a subgroup, with −1 where the group has it.
