@@ -1,4 +1,4 @@
-"""From what stands on the command line to systems, candidates, learners and constants."""
+"""From what stands on the command line to systems, candidates and constants."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.output import note
 from cli.panel import panel_settings
 from systems.errors import InputError
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
     from certify.result import Requested
-    from learners.refine import Learner
     from systems.dynamics import ControlAffineSystem
 
 CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon")
@@ -90,110 +88,6 @@ def constant_settings(options: Mapping[str, Any]) -> dict[str, object]:
         "time_limit": options["time_limit"],
         **panel_settings(options),
     }
-
-
-def learner_settings(options: Mapping[str, Any]) -> dict[str, object]:
-    """The options about the learner, as JSON data."""
-    if options["learner"] == "lqr":
-        return {"learner": "lqr", "seed": options["seed"]}
-    names = (
-        "learner", "seed", "neurons", "activation", "features", "initial_gain", "initial_policy",
-    )  # fmt: skip
-    return {k: options[k] for k in names}
-
-
-def with_zoo_defaults(options: Mapping[str, Any], plant: Plant) -> dict[str, Any]:
-    """The options, with what the zoo advises for the system where they are silent; notes say so.
-
-    Where the linearisation has no LQR policy, the zoo supplies a first policy.
-    """
-    from systems import zoo
-
-    known = zoo.entry(plant.source) if plant.text is None else None
-    chosen = dict(options)
-    advised: list[str] = []
-    if known is not None and options["learner"] == "elm-pi":
-        if options["activation"] is None and known.activation is not None:
-            chosen["activation"] = known.activation
-            advised.append(f"--activation {known.activation}")
-        if known.initial_policy and not (options["initial_gain"] or options["initial_policy"]):
-            chosen["initial_policy"] = known.initial_policy
-            advised.append(f'--initial-policy "{known.initial_policy}"')
-    if advised:
-        note(f"{plant.system.name}: {' and '.join(advised)} taken from the zoo")
-    chosen["activation"] = chosen["activation"] or "tanh"
-    return chosen
-
-
-def note_ignored(options: Mapping[str, Any]) -> None:
-    """Tell which options of the command line the learner has no use for."""
-    import click
-    from click.core import ParameterSource
-
-    if options["learner"] != "lqr":
-        return
-    context = click.get_current_context()
-    for name in ("neurons", "activation", "features"):
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            note(f"--{name} is ignored: the learner lqr has none")
-
-
-def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
-    """The learner that the options describe. Raises InputError, also where it fits no such system.
-
-    What is wrong is said here, before a folder is taken or a former run's files are overwritten.
-    """
-    if options["initial_gain"] and options["initial_policy"]:
-        raise InputError("give --initial-gain or --initial-policy, not both")
-    if options["learner"] == "lqr":
-        if options["initial_gain"] or options["initial_policy"]:
-            raise InputError("the learner lqr takes no initial policy; leave it out")
-        return _Baseline()
-    from learners.elm_pi import ElmPolicyIteration
-
-    gain, policy = options["initial_gain"], options["initial_policy"]
-    learner = ElmPolicyIteration(
-        neurons=options["neurons"],
-        seed=options["seed"],
-        activation=options["activation"],
-        features=options["features"],
-        initial_gain=None if gain is None else _gain(gain),
-        initial_policy=None if policy is None else _policy(policy, plant.system),
-    )
-    learner.check_for(plant.system)
-    return learner
-
-
-@dataclass(frozen=True)
-class _Baseline:
-    """The linear-quadratic regulator: it takes no points, and nothing would change if it did."""
-
-    def fit(self, system: ControlAffineSystem, **_: object) -> Candidate:
-        from learners.lqr import lqr_candidate
-
-        return lqr_candidate(system)
-
-
-def _gain(text: str) -> Any:
-    import numpy as np
-
-    rows = [floats(row, "--initial-gain") for row in text.split(";")]
-    if len({len(row) for row in rows}) != 1:
-        raise InputError("--initial-gain: the rows have different lengths")
-    return np.array(rows)
-
-
-def _policy(text: str, system: ControlAffineSystem) -> Any:
-    from systems import expression as ex
-    from systems.parser import parse_expression
-
-    names = {name: system.state[i] for i, name in enumerate(system.state_names)}
-    parts = text.split(";")
-    if len(parts) != system.input_dimension:
-        raise InputError(
-            f"--initial-policy: {len(parts)} formulas for {system.input_dimension} inputs"
-        )
-    return ex.stack([parse_expression(p, names, where="--initial-policy") for p in parts])
 
 
 def numbers(text: str, option: str) -> list[Fraction]:

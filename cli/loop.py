@@ -173,6 +173,7 @@ class Loop:
             prove_seconds=sum(r["prove_seconds"] for r in self.rows),
             boxes=sum(r["boxes"] for r in self.rows),
             rounds=self.rows,
+            training={k: v for k, v in last.candidate.provenance.items() if k != "history"},
             candidate=None,
             **told.keys(),
         )

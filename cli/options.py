@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from cli.learners import ACTIVATIONS, LEARNERS, defaults_in_words
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -71,6 +73,11 @@ def chained(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+def of(option: str) -> str:
+    """The end of an option's help: what it is where it is left out, and of which learners."""
+    return f" Where left out: {defaults_in_words(option)}."
+
+
 common = chained(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."),
     click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks and warnings."),
@@ -131,28 +138,53 @@ solvers = chained(
 training = chained(
     click.option(
         "--learner",
-        type=click.Choice(["elm-pi", "lqr"]),
-        default="elm-pi",
+        type=click.Choice(list(LEARNERS)),
+        default=next(iter(LEARNERS)),
         show_default=True,
-        help="Policy iteration, or the linear-quadratic regulator as a baseline.",
+        help=" ".join(f"{entry.name}: {entry.words}." for entry in LEARNERS.values()),
     ),
-    click.option("--neurons", type=click.IntRange(1, 100_000), default=100, show_default=True),
+    click.option(
+        "--neurons",
+        type=click.IntRange(1, 100_000),
+        help="In each hidden layer, at most." + of("neurons"),
+    ),
+    click.option("--layers", type=click.IntRange(1, 8), help="Hidden layers." + of("layers")),
     click.option(
         "--activation",
-        type=click.Choice(["tanh", "relu"]),
-        show_default="tanh, or what the zoo names for the system",
+        type=click.Choice(ACTIVATIONS),
+        help="Of the hidden layers; elm-pi takes tanh and relu, the others all but relu. "
+        "Where left out: tanh, or what the zoo names for the system.",
     ),
     click.option(
         "--features",
         type=click.Choice(["adapted", "uniform"]),
-        default="adapted",
-        show_default=True,
-        help="Hidden layer fitted to the system, or U[-1, 1] as in the paper.",
+        help="First hidden layer fitted to the system, or U[-1, 1] as in the paper."
+        + of("features"),
+    ),
+    click.option(
+        "--optimizer",
+        type=click.Choice(["levenberg-marquardt", "lbfgs", "adam"]),
+        help="Of the weights; adam is the paper's." + of("optimizer"),
+    ),
+    click.option(
+        "--steps",
+        type=click.IntRange(1, 10_000_000),
+        help="Of the optimizer in each iteration, at most (pinn-pi).",
+    ),
+    click.option(
+        "--iterations",
+        type=click.IntRange(1, 1000),
+        help="Of policy iteration, at most." + of("iterations"),
+    ),
+    click.option(
+        "--order",
+        type=click.IntRange(2, 8),
+        help="The highest degree of the polynomial." + of("order"),
     ),
     click.option(
         "--initial-gain",
         metavar="K",
-        help='Start from u = u* - K (x - x*); rows by ";", entries by ",".',
+        help='Start from u = u* - K (x - x*); rows by ";", entries by ",". Where left out: LQR.',
     ),
     click.option(
         "--initial-policy",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from cli.learners import title
 from cli.outcome import equilibrium_words, rank, reason_of, word
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from systems.box import Box
 
 LABEL, TEXT = 13, 64
+OPTIMIZERS = {"levenberg-marquardt": "Levenberg-Marquardt", "lbfgs": "L-BFGS", "adam": "Adam"}
 
 
 def row(label: str, text: str, *rest: str) -> str:
@@ -42,18 +44,47 @@ def decimal(value: Fraction, digits: int = 6, up: bool = False) -> str:
 def training_row(candidate: Candidate, elapsed: float) -> str:
     """What the learner did, and what it has to say of it, a line each."""
     record = candidate.provenance
-    learner = str(record.get("learner", "?"))
-    parts = [{"elm-pi": "ELM-PI", "lqr": "LQR of the linearisation"}.get(learner, learner)]
-    for key in ("neurons", "iterations"):
-        if isinstance(record.get(key), int):
-            parts.append(f"{record[key]} {key}")
-    residual = record.get("hjb_residual_max")
-    end = f"HJB residual {residual:.1e}" if isinstance(residual, float) else ""
-    lines = [row("training", ", ".join(parts), seconds(elapsed), end)]
-    remarks = record.get("warnings")
-    if isinstance(remarks, list):
-        lines.extend(row("note", str(remark)) for remark in remarks)
+    parts = [title(str(record.get("learner", "?"))), *_sizes(record)]
+    lines = [row("training", ", ".join(parts), seconds(elapsed), _residual(record))]
+    lines.extend(row("note", remark) for remark in remarks(record))
     return "\n".join(lines)
+
+
+def remarks(record: Mapping[str, object]) -> list[str]:
+    """What the learner had to say of its work, each on one line; ``record`` is the provenance."""
+    found = record.get("warnings")
+    return [" ".join(str(r).split()) for r in found] if isinstance(found, list) else []
+
+
+def _sizes(record: Mapping[str, object]) -> Iterator[str]:
+    """How large the network or polynomial is, and how it was fitted."""
+    settings = record.get("settings")
+    stated = settings if isinstance(settings, Mapping) else {}
+
+    def count(key: str) -> int | None:
+        value = record.get(key, stated.get(key))
+        return value if isinstance(value, int) else None
+
+    order, layers, neurons = count("order"), count("layers"), record.get("neurons")
+    if order is not None:
+        yield f"order {order}"
+    if isinstance(neurons, int):
+        yield f"{layers} x {neurons} neurons" if (layers or 1) > 1 else f"{neurons} neurons"
+    done = record.get("iterations")
+    if isinstance(done, int):
+        yield f"{done} iteration{'' if done == 1 else 's'}"
+    optimizer = stated.get("optimizer")
+    if isinstance(optimizer, str):
+        yield OPTIMIZERS.get(optimizer, optimizer)
+
+
+def _residual(record: Mapping[str, object]) -> str:
+    """How well its equation holds at points that it was not fitted to."""
+    for key, equation in (("hjb_residual_max", "HJB"), ("zubov_residual_max", "Zubov")):
+        value = record.get(key)
+        if isinstance(value, float):
+            return f"{equation} residual {value:.1e}"
+    return ""
 
 
 def proof_rows(result: StabilityResult, counts: bool = True) -> Iterator[str]:

@@ -7,7 +7,7 @@ OPTIONS = "--initial-gain or --initial-policy"
 WORDS = (
     ('use activation="tanh"', "use --activation tanh"),
     ("give initial_gain or initial_policy, not both", f"give {OPTIONS}, not both"),
-    ("give an initial policy", f"give an initial policy ({OPTIONS}, of --learner elm-pi)"),
+    ("give an initial policy", f"give an initial policy ({OPTIONS}, of all learners but lqr)"),
     ("give another initial policy", f"give another initial policy ({OPTIONS})"),
     ("stabilising policy to start from", f"stabilising policy to start from ({OPTIONS})"),
     ("the initial gain must", "the gain of --initial-gain must"),

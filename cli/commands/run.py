@@ -35,14 +35,13 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     report in that folder; after Ctrl-C the same command goes on where it stopped.
     """
     from cli.evidence import lacking, retell
-    from cli.inputs import (
-        constant_settings,
+    from cli.inputs import constant_settings, load_plant, requested
+    from cli.learner_options import (
         learner_settings,
-        load_plant,
         make_learner,
         note_ignored,
-        requested,
-        with_zoo_defaults,
+        rounds_of,
+        with_defaults,
     )
     from cli.loop import Loop
     from cli.panel import panel_of
@@ -52,9 +51,9 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     asked = requested(options, plant)
     panel = panel_of(options)
     note_ignored(options)
-    options = with_zoo_defaults(options, plant)
+    options = with_defaults(options, plant)
     learner = make_learner(options, plant)
-    rounds = 1 if options["learner"] == "lqr" else options["rounds"]
+    rounds = rounds_of(options)
     folder = None
     if options["out"] is not None:
         settings = {

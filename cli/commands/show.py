@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from cli.options import common
 from cli.output import say, say_json
-from cli.transcript import row
+from cli.transcript import TEXT, remarks, row
 
 
 @click.command("show")
@@ -90,6 +91,8 @@ def _candidate(file: Path) -> dict[str, Any]:
             for key, value in record.items()
             if isinstance(value, str | int | float)
         ),
+        *_settings(record.get("settings")),
+        *(row("note", remark) for remark in remarks(record)),
     ]
     return {
         **nothing_decided("a candidate is a proposal; certify proves it or refutes it"),
@@ -149,6 +152,14 @@ def _recorded(searches: object, name: str, key: str, absent: float) -> float:
     search = searches.get(name) if isinstance(searches, dict) else None
     value = search.get(key) if isinstance(search, dict) else None
     return value if isinstance(value, int | float) else absent
+
+
+def _settings(stated: object) -> Iterator[str]:
+    """The learner's settings that are not left to it, in as many lines as it takes."""
+    if isinstance(stated, Mapping):
+        said = [f"{_words(k)} {_plain(v)}" for k, v in stated.items() if v is not None]
+        for number, line in enumerate(textwrap.wrap(", ".join(said), TEXT)):
+            yield row("" if number else "settings", line)
 
 
 def _words(key: str) -> str:

@@ -23,13 +23,8 @@ def command(system: str, as_json: bool, **options: Any) -> int:
 
     With --out, writes DIR/candidate.json for certify. Nothing is proved yet.
     """
-    from cli.inputs import (
-        learner_settings,
-        load_plant,
-        make_learner,
-        note_ignored,
-        with_zoo_defaults,
-    )
+    from cli.inputs import load_plant
+    from cli.learner_options import learner_settings, make_learner, note_ignored, with_defaults
     from cli.outcome import nothing_decided
     from cli.progress import ProgressBars
     from cli.run_folder import RunFolder
@@ -37,7 +32,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
 
     plant = load_plant(system)
     note_ignored(options)
-    options = with_zoo_defaults(options, plant)
+    options = with_defaults(options, plant)
     learner = make_learner(options, plant)
     folder = None
     if options["out"] is not None:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.gate.claim import Places
+from cli.learners import LEARNERS, OPTIONS
 from systems.errors import InputError
 from systems.formulas import did_you_mean
 
 if TYPE_CHECKING:
     from cli.gate.shape import ClaimTable
 
-LEARNER_KEYS = (
-    "neurons", "activation", "features", "initial_gain", "initial_policy", "seed", "rounds",
-)  # fmt: skip
+LEARNER_KEYS = (*OPTIONS, "seed", "rounds")
 NETWORK_KEYS = (
     "value", "value_output", "value_prefix", "value_activation", "value_output_activation",
     "control", "control_output", "control_prefix", "control_activation",
@@ -38,8 +37,8 @@ def run_options(table: ClaimTable, places: Places) -> dict[str, Any]:
     learner = dict(table.learner or {})
     name = learner.pop("name", "elm-pi")
     _known(learner, LEARNER_KEYS, "learner", places)
-    if name == "lqr" and (useless := sorted({*learner} - {"seed"})):
-        raise InputError(f"{places('learner', useless[0])}: the learner lqr has no {useless[0]}")
+    if useless := sorted({*learner} - _used(name)):
+        raise InputError(f"{places('learner', useless[0])}: the learner {name} has no {useless[0]}")
     given: dict[str, tuple[str, tuple[str, ...]]] = {
         "learner": (_plain(name), ("learner", "name")),
         "claim": (table.theorem, ("theorem",)),
@@ -54,6 +53,14 @@ def run_options(table: ClaimTable, places: Places) -> dict[str, Any]:
     if table.rate is not None:
         given["alpha"] = (str(table.rate), ("rate",))
     return _parsed(command, ["-"], given, places)
+
+
+def _used(name: object) -> set[str]:
+    """The keys that a learner has a use for; all of them for one that does not exist."""
+    entry = LEARNERS.get(str(name))
+    if entry is None:
+        return {*LEARNER_KEYS}
+    return {*entry.options, "seed"} | ({"rounds"} if entry.refits else set())
 
 
 def import_options(given: Mapping[str, Any], base: Path, places: Places) -> dict[str, Any]:

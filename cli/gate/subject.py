@@ -13,13 +13,11 @@ from cli.gate.claim import GateClaim
 from cli.inputs import (
     Plant,
     constant_settings,
-    learner_settings,
     load_candidate_for,
     load_plant,
-    make_learner,
     requested,
-    with_zoo_defaults,
 )
+from cli.learner_options import learner_settings, make_learner, rounds_of, with_defaults
 from systems.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def subject_of(claim: GateClaim) -> Subject:
     """Read the files that the claim names. Raises InputError, with the line of the wrong key."""
     with _at(claim, "system"):
         plant = load_plant(claim.system)
-    options = with_zoo_defaults(claim.options, plant)
+    options = with_defaults(claim.options, plant)
     with _at(claim, *_culprit(claim)):
         asked = requested(options, plant)
     candidate, learner = None, None
@@ -66,7 +64,7 @@ def subject_of(claim: GateClaim) -> Subject:
             learner = make_learner(options, plant)
         else:
             candidate = _candidate(claim, plant)
-    rounds = 1 if options["learner"] == "lqr" or learner is None else options["rounds"]
+    rounds = 1 if learner is None else rounds_of(options)
     settings: dict[str, object] = {**plant.settings(), **constant_settings(options)}
     if candidate is None:
         settings.update(learner_settings(options), rounds=rounds)

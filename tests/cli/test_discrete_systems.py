@@ -131,7 +131,7 @@ def test_bad_input_found_in_training_gives_the_folder_back(
     there = tmp_path / "there"
     there.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr("cli.inputs._Baseline.fit", refusing)
+        patch.setattr("cli.learner_options.Baseline.fit", refusing)
         for out in (tmp_path / "new", there):
             ended = stableproof(command, CART, "--learner", "lqr", "--out", out)
             assert (ended.code, ended.err) == (2, "error: this cannot be learned\n")
