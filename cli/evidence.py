@@ -33,11 +33,13 @@ def leave_evidence(
     record: Mapping[str, Any],
     rounds: Sequence[Mapping[str, object]],
     lines: Sequence[str],
+    training: Callable[[], bytes | None] = lambda: None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Write certificate (iff proved) and report, store the outcome, and only then draw.
 
     Returns the record with their paths, and the transcript with them. A Ctrl-C while pictures are
-    drawn leaves a finished run whose report has none. The page is written here too, since next to
+    drawn leaves a finished run whose report has none. ``training`` draws the training, at last, and
+    returns its picture. The page is written here too, since next to
     the pictures it costs little, and it is what people open. Raises InputError where files cannot
     be written.
     """
@@ -65,7 +67,7 @@ def leave_evidence(
         write_report(
             folder.path, result, rounds=rounds, counterexamples=record["counterexamples"],
             certificate=document, commands=checking_commands(document), repeat=command,
-            pictures=pictures,
+            pictures=pictures, training_picture=training() if pictures else None,
         )  # fmt: skip
 
     folder.write("report.md", lambda _: report(False))

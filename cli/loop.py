@@ -10,6 +10,7 @@ from cli.evidence import leave_contradiction, leave_evidence
 from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
+from cli.training_watch import TrainingWatch
 from cli.transcript import proof_rows, row, training_row, verdict_row
 from systems.errors import InputError
 
@@ -41,6 +42,7 @@ class Loop:
     points: list[dict[str, Any]] = field(default_factory=list)
     quiet: bool = False
     _repair: Any = None
+    _watch: Any = None
 
     def run(self, as_json: bool) -> int:
         """All of it; returns the exit code. KeyboardInterrupt leaves the folder resumable."""
@@ -50,12 +52,13 @@ class Loop:
         from learners.repair import Repair
 
         self.quiet = as_json
+        self._watch = TrainingWatch(self.plant.system, self.folder)
         repair, trained = self._stored()
         self._repair = repair or Repair.none(self.plant.system.state_dimension)
         warm_up()
         last: Attempt | None = None
         clock = Budget(self.time_limit).started()
-        with ProgressBars() as bars:
+        with self._watch, ProgressBars() as bars:
 
             def on_trained(number: int, candidate: Candidate, elapsed: float) -> None:
                 bars.clear()
@@ -68,7 +71,7 @@ class Loop:
                 rounds=self.rounds,
                 budget=Budget(self.panel.own_seconds(self.time_limit)),
                 on_progress=bars.proving,
-                on_training=bars.training,
+                on_training=self._watch.hearing(bars.training),
                 on_trained=on_trained,
                 seed=self.seed,
                 resume=repair,
@@ -110,6 +113,7 @@ class Loop:
             except InputError as error:
                 note(f"{error}; it is trained again")
                 del self.lines[-1 if repair.round == 1 else -2 :]  # what _trained told of it
+        self._watch.resume(repair, trained is not None, self.points)
         if not self.quiet:
             for line in self.lines:
                 say(line)
@@ -138,6 +142,7 @@ class Loop:
             name = self.plant.system.name
             self.folder.write("candidate.json", lambda path: save_candidate(candidate, path, name))
             self._store(self._repair, elapsed)
+        self._watch.trained(candidate)
 
     def _proved(self, attempt: Attempt) -> None:
         if self.rows and self.rows[-1]["round"] == attempt.round:
@@ -146,6 +151,7 @@ class Loop:
         found = attempt.result.counterexample
         if found is not None:
             self.points.append(counterexample_row(found, attempt.result, attempt.round))
+        self._watch.proved(attempt, self.points)
         for line in proof_rows(attempt.result, self.panel.counts_own):
             self._tell(line)
         if attempt.next_repair is not None:
@@ -182,7 +188,7 @@ class Loop:
         if self.folder is not None:
             record["candidate"] = str(self.folder.path / "candidate.json")
             record, lines = leave_evidence(
-                self.folder, result, conclusion, record, self.rows, lines
+                self.folder, result, conclusion, record, self.rows, lines, self._watch.finish
             )
         for line in lines[before:]:
             self._tell(line)

@@ -36,8 +36,8 @@ CONTENTS = {
 """Settings that identify the content of a file."""
 OURS = {
     "candidate.json", "certificate.json", "report.md", "report.html", "trajectories.csv",
-    "region.png", "paving.png", "trajectories.png", "training.png", "system.toml",
-    "contradiction.json",
+    "region.png", "paving.png", "trajectories.png", "training.png", "training.csv",
+    "system.toml", "contradiction.json",
 }  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|html|png|csv|toml)")
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")

@@ -162,7 +162,7 @@ class PolicyIteration:
         while box < 1.0:
             inner = self._points(features, cloud, box)
             step = self._step(features, inner, self._inputs(inner, known_beta), early)
-            self._record(step.entry, box)
+            self._record(step, features, {}, box)
             if not (step.decreases or last):
                 return None
             known_beta = step.beta
@@ -208,7 +208,8 @@ class PolicyIteration:
         """A step on the whole domain joins the history, and is measured at the held-out points."""
         largest = float(np.abs(step.residual).max())
         rms = math.sqrt(np.vdot(step.residual, step.residual) / len(step.residual))
-        self._record({**step.entry, "hjb_residual_max": largest, "hjb_residual_rms": rms}, 1.0)
+        measured = {"hjb_residual_max": largest, "hjb_residual_rms": rms}
+        self._record(step, features, measured, 1.0)
         return Solution(
             step.beta,
             features,
@@ -285,12 +286,27 @@ class PolicyIteration:
         arcsine = self.settings.arcsine
         return boundary_dense_points(self.plant.ends, count, self.generator, arcsine)
 
-    def _record(self, entry: dict[str, float], box: float) -> None:
-        """``box``: the fraction of this plant's domain that the step looked at."""
-        more = {"unknowns": int(entry["unknowns"]), "box": box * self.plant.fraction}
-        self.history.append({**entry, **more})
+    def _record(
+        self, step: _Step, features: Features, measured: dict[str, float], box: float
+    ) -> None:
+        """``box``: the fraction of this plant's domain that the step looked at.
+
+        ``progress`` also hears which iteration it was, and of V itself.
+        """
+        more = {"unknowns": int(step.entry["unknowns"]), "box": box * self.plant.fraction}
+        self.history.append({**step.entry, **measured, **more})
         if self.progress is not None:
-            self.progress(self.history[-1])
+            self.progress(
+                {
+                    **self.history[-1],
+                    "iteration": len(self.history),
+                    "value": self._value(features, step.beta),
+                }
+            )
+
+    def _value(self, features: Features, beta: Array) -> Callable[[Array], Array]:
+        star, h = self.plant.x_star, self.plant.half_widths
+        return lambda x: features.values((x - star) / h, beta)
 
 
 def prefix_sizes(count: int) -> list[int]:

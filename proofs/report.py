@@ -56,6 +56,7 @@ def write_report(
     commands: Sequence[str] = (),
     repeat: str = "",
     pictures: bool = True,
+    training_picture: bytes | None = None,
 ) -> Path:
     """Write ``report.md``, its pictures and ``report.html`` into an existing folder.
 
@@ -66,16 +67,17 @@ def write_report(
     candidate came about: both are taken from the candidate where they are left out.
     ``certificate`` is the document that lies beside the report as ``certificate_file``;
     ``commands`` are command lines that check it, given in this folder, and ``repeat`` is the one
-    that made it all, given elsewhere. Without ``pictures`` there is only the
-    text; without matplotlib, or jinja2 and plotly, the report says what is left out. Raises
-    InputError where it cannot be written.
+    that made it all, given elsewhere. ``training_picture`` is a PNG file that was drawn of the
+    training while it went on; without it, its residuals are drawn. Without ``pictures`` there is
+    only the text; without matplotlib, or jinja2 and plotly, the report says what is left out.
+    Raises InputError where it cannot be written.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; the report needs one to be written to")
     report = Report(
         result, rounds, counterexamples, history, provenance, certificate, certificate_file,
-        commands, repeat,
+        commands, repeat, training_picture,
     )  # fmt: skip
     drawn, remarks = _draw(folder, report) if pictures else ({}, [])
     first, *others = report.parts()
@@ -110,7 +112,7 @@ def _draw(folder: Path, report: Report) -> tuple[dict[str, Picture], list[str]]:
         from proofs.report_html import page
 
         files = {name: (folder / picture.file).read_bytes() for name, picture in drawn.items()}
-        words = {name: describe(name, report.result) for name in FIGURES}
+        words = {name: _words(name, report) for name in FIGURES}
         write_atomically(folder / PAGE, page(report, scene, words, files))
     return drawn, remarks
 
@@ -118,12 +120,13 @@ def _draw(folder: Path, report: Report) -> tuple[dict[str, Picture], list[str]]:
 def _pictures(folder: Path, report: Report, scene: Scene) -> dict[str, Picture]:
     from proofs import pictures
     from proofs.picture_style import styled
+    from proofs.pictures import training_picture
 
     todo: list[tuple[str, Callable[[], bytes | None]]] = [
         ("region", lambda: pictures.region_picture(scene)),
         ("paving", lambda: pictures.paving_picture(scene)),
         ("trajectories", lambda: pictures.trajectory_picture(scene)),
-        ("training", lambda: pictures.training_picture(report.series)),
+        ("training", lambda: report.training_picture or training_picture(report.series)),
     ]
     drawn = {}
     with styled():
@@ -131,8 +134,13 @@ def _pictures(folder: Path, report: Report, scene: Scene) -> dict[str, Picture]:
             image = draw()
             if image is not None:
                 write_atomically(folder / f"{name}.png", image)
-                drawn[name] = Picture(f"{name}.png", *describe(name, report.result))
+                drawn[name] = Picture(f"{name}.png", *_words(name, report))
     return drawn
+
+
+def _words(name: str, report: Report) -> tuple[str, str]:
+    live = name == "training" and report.training_picture is not None
+    return describe("training, while it went on" if live else name, report.result)
 
 
 def describe(name: str, result: StabilityResult) -> tuple[str, str]:
@@ -172,6 +180,13 @@ def describe(name: str, result: StabilityResult) -> tuple[str, str]:
             f"{system}: residuals of training by iteration, on a logarithmic scale",
             "Training history. The candidate is only a proposal: no figure of training enters the "
             "proof.",
+        ),
+        "training, while it went on": (
+            f"{system}: loss and residual of training and the change of the policy, by iteration "
+            "on logarithmic scales; V by iteration, with the counterexamples of all rounds",
+            "Training: how loss, residual and policy changed, and how V did, from light (early) to "
+            "dark (late), at levels common to all. The candidate is only a proposal: no figure of "
+            "training enters the proof.",
         ),
     }
     return words[name]

@@ -42,13 +42,17 @@ SLICED = (
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure of the page, and the static image for print and for readers without scripts."""
+    """A figure of the page, and the static image for print and for readers without scripts.
+
+    ``image_always``: it shows more than the figure does, and stands below it.
+    """
 
     name: str
     alt: str
     caption: str
     image: str
     image_caption: str
+    image_always: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,11 @@ def page(
     result, parts = report.result, report.parts()
     data = figure_data(scene, report.pavings, report.points, report.series)
     there = _figures(data)
+    live = {"training"} & set(images) if report.training_picture is not None else set()
     shown = {
-        name: Shown(name, alt, _caption(name, data), _base64(images.get(name)), caption)
+        name: Shown(
+            name, alt, _caption(name, data), _base64(images.get(name)), caption, name in live
+        )
         for name, (alt, caption) in words.items()
         if name in there
     }

@@ -42,6 +42,7 @@ class Report:
     certificate_file: str = "certificate.json"
     commands: Sequence[str] = ()
     repeat: str = ""
+    training_picture: bytes | None = None
 
     @cached_property
     def _known(self) -> tuple[dict[str, object], list[Mapping[str, object]]]:

@@ -32,6 +32,7 @@ def command(folder: str, as_json: bool) -> int:
     from cli.lock import hold
     from cli.outcome import nothing_decided
     from cli.run_folder import RunFolder
+    from cli.training_watch import live_picture
     from proofs.report import PAGE, write_report
 
     _require_libraries()
@@ -48,6 +49,7 @@ def command(folder: str, as_json: bool) -> int:
             path, result, rounds=_records(outcome.get("rounds")),
             counterexamples=_records(outcome.get("counterexamples")), certificate=document,
             commands=checking_commands(document), repeat=str(repeat),
+            training_picture=live_picture(held),
         )  # fmt: skip
 
     held.announce("report.md")

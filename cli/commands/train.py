@@ -28,6 +28,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.outcome import nothing_decided
     from cli.progress import ProgressBars
     from cli.run_folder import RunFolder
+    from cli.training_watch import TrainingWatch
     from cli.transcript import row, training_row
 
     plant = load_plant(system)
@@ -50,8 +51,9 @@ def command(system: str, as_json: bool, **options: Any) -> int:
             note(f"{wrong}; it is trained again")
     started = time.perf_counter()
     held = nullcontext() if folder is None else folder.unless_refused()
-    with held, ProgressBars() as bars:
-        candidate = learner.fit(plant.system, progress=bars.training)
+    watch = TrainingWatch(plant.system, folder)
+    with held, watch, ProgressBars() as bars:
+        candidate = learner.fit(plant.system, progress=watch.hearing(bars.training))
     elapsed = time.perf_counter() - started
     line = training_row(candidate, elapsed)
     record = nothing_decided(
@@ -71,6 +73,8 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         record["candidate"] = str(path)
         record["transcript"] = [line, row("candidate", str(path))]
         folder.save(status="finished", outcome=record)
+        watch.trained(candidate)
+        watch.finish()
     _tell_former(record, as_json)
     return 0
 

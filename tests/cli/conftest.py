@@ -68,6 +68,8 @@ Run = Callable[..., Ended]
 def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds: only the tests of whole processes do it."""
     monkeypatch.setattr("proofs.report._draw", lambda *_: ({}, []))
+    monkeypatch.setattr("cli.training_picture.training_picture", lambda *_: None)
+    monkeypatch.setattr("cli.training_events.open_events", lambda *_, **__: None)
 
 
 _found_valid: set[str] = set()

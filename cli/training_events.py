@@ -1,0 +1,110 @@
+"""What TensorBoard shows of a training, where it is installed: curves by round, and the picture.
+
+Its own writer of event files is used, or that of tensorboardX, which has the same interface. Either
+spares the import of torch, whose ``torch.utils.tensorboard`` is the former under another name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cli.training_record import SERIES, Entry
+
+FOLDER = "tensorboard"
+SUFFIX = ".stableproof"
+"""Of our event files' names: a fresh run removes those of a former run, and no others."""
+LIBRARIES = {
+    "tensorboard": ("summary.writer.event_file_writer", "compat.proto"),
+    "tensorboardX": ("event_file_writer", "proto"),
+}
+"""Where each library keeps its writer, and the messages that are written."""
+TAGS = {
+    "loss": "loss",
+    "hjb_residual_max": "residual/HJB max",
+    "hjb_residual_rms": "residual/HJB rms",
+    "ghjb_residual_max": "residual/GHJB max",
+    "policy_change": "policy change",
+}
+STEP_TAG = "loss by step"
+
+
+def open_events(folder: Path, *, fresh: bool) -> TrainingEvents | None:
+    """Event files under a run's folder; None where neither library is installed.
+
+    ``fresh``: a training begins, and the event files of a former run are removed.
+    """
+    name = next((n for n in LIBRARIES if find_spec(n) is not None), None)
+    if name is None:
+        return None
+    writer, messages = LIBRARIES[name]
+    there = folder / FOLDER
+    if fresh:
+        for old in there.glob(f"round-*/events.out.tfevents.*{SUFFIX}"):
+            with contextlib.suppress(OSError):
+                old.unlink()
+    return TrainingEvents(
+        there,
+        import_module(f"{name}.{writer}").EventFileWriter,
+        import_module(f"{name}.{messages}.event_pb2").Event,
+        import_module(f"{name}.{messages}.summary_pb2").Summary,
+    )
+
+
+class TrainingEvents:
+    """A run of TensorBoard for every round, ``round-1`` and so on; its steps are iterations."""
+
+    def __init__(self, folder: Path, writer: Any, event: Any, summary: Any) -> None:
+        self.folder = folder
+        self._writer_type, self._event, self._summary = writer, event, summary
+        self._round, self._writer, self._steps = 0, None, 0
+
+    def entry(self, entry: Entry) -> None:
+        """The numbers of one entry. A step's loss has a curve of its own, with its own count."""
+        if entry.ends_iteration:
+            told = {TAGS[k]: v for k in SERIES if (v := entry.numbers.get(k)) is not None}
+            self._write(entry.round, entry.iteration, told)
+            return
+        self._writer_of(entry.round)
+        self._steps += 1
+        loss = entry.numbers.get("loss")
+        if loss is not None:
+            self._write(entry.round, self._steps, {STEP_TAG: loss})
+
+    def picture(self, entry: Entry, png: bytes) -> None:
+        """The picture as it was after an entry."""
+        width, height = struct.unpack(">II", png[16:24])  # of the header, the first chunk
+        image = self._summary.Image(
+            width=width, height=height, colorspace=4, encoded_image_string=png
+        )
+        value = self._summary.Value(tag="training", image=image)
+        self._add(entry.round, entry.iteration, [value])
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+    def _write(self, number: int, step: int, told: dict[str, float]) -> None:
+        values = [self._summary.Value(tag=k, simple_value=v) for k, v in told.items()]
+        if values:
+            self._add(number, step, values)
+
+    def _add(self, number: int, step: int, values: list[Any]) -> None:
+        summary = self._summary(value=values)
+        event = self._event(wall_time=time.time(), step=step, summary=summary)
+        self._writer_of(number).add_event(event)
+
+    def _writer_of(self, number: int) -> Any:
+        if self._writer is None or number != self._round:
+            self.close()
+            self._round, self._steps = number, 0
+            self._writer = self._writer_type(
+                str(self.folder / f"round-{number}"), filename_suffix=SUFFIX
+            )
+        return self._writer

@@ -1,0 +1,163 @@
+"""What training told while it went on: residuals, losses and value functions, round by round."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+
+import numpy as np
+from numpy.typing import NDArray
+
+from systems.errors import InputError
+
+Array = NDArray[np.float64]
+Value = Callable[[Array], Array]
+
+SERIES = ("loss", "hjb_residual_max", "hjb_residual_rms", "ghjb_residual_max", "policy_change")
+COLUMNS = ("round", "iteration", "step", *SERIES, "unknowns", "box")
+MOST_STEPS = 4000
+"""Optimiser steps that are kept; where there are more, every second one is let go."""
+MOST_VALUES = 32
+"""Value functions of one round that are kept, in the same way."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of training: the end of an iteration, or a step within one (``step`` is not None).
+
+    ``numbers`` may hold each of :data:`SERIES`, "unknowns" and "box".
+    """
+
+    round: int
+    iteration: int
+    step: int | None
+    numbers: Mapping[str, float]
+
+    @property
+    def ends_iteration(self) -> bool:
+        return self.step is None
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """V as it was at the end of an iteration; of a finished candidate where that is None.
+
+    ``box``: the fraction of the domain, about x*, on which it was learnt.
+    """
+
+    iteration: int | None
+    value: Value
+    box: float = 1.0
+    seen: dict[object, Array] = field(default_factory=dict, repr=False)
+
+    def on(self, key: object, points: Array) -> Array:
+        """V at points (N, n), remembered by ``key``: (N,), NaN where V is not finite."""
+        if key not in self.seen:
+            with np.errstate(all="ignore"):
+                found = np.asarray(self.value(points), dtype=np.float64).reshape(len(points))
+            self.seen[key] = np.where(np.isfinite(found), found, np.nan)
+        return self.seen[key]
+
+
+@dataclass
+class TrainingRecord:
+    """A compact history of all rounds.
+
+    ``learnt`` are value functions of the latest round that has any. ``found`` are counterexamples
+    with the round that found them, ``given`` (M, n) all points that training was given.
+    """
+
+    round: int = 1
+    entries: list[Entry] = field(default_factory=list)
+    learnt: list[Learnt] = field(default_factory=list)
+    found: list[tuple[int, Sequence[float]]] = field(default_factory=list)
+    given: Array | None = None
+    _finished: bool = False
+
+    def add(self, told: Mapping[str, object]) -> Entry:
+        """An entry that a learner told; what is no number in it, but for V, is passed over."""
+        if self._finished:
+            self.round, self._finished = self.round + 1, False
+        numbers = {k: v for k in COLUMNS[3:] if (v := _number(told.get(k))) is not None}
+        value = told.get("value")
+        ends = callable(value) or "policy_change" in numbers or _whole(told.get("step")) is None
+        entry = Entry(
+            self.round,
+            _whole(told.get("iteration")) or self._next_iteration(),
+            None if ends else _whole(told.get("step")),
+            numbers,
+        )
+        self.entries.append(entry)
+        if not ends:
+            self._thin_steps()
+        if callable(value):
+            self._learn(Learnt(entry.iteration, value, numbers.get("box", 1.0)))
+        return entry
+
+    def finish_round(self, value: Value) -> None:
+        """The round's candidate is there; ``value`` is its V. What comes next is the next round."""
+        self._learn(Learnt(None, value))
+        self._finished = True
+
+    def _next_iteration(self) -> int:
+        return 1 + sum(e.ends_iteration for e in self.entries if e.round == self.round)
+
+    def _learn(self, found: Learnt) -> None:
+        if self.learnt and self.learnt[-1].iteration is None:  # of the round before
+            self.learnt.clear()
+        self.learnt.append(found)
+        if len(self.learnt) > MOST_VALUES:
+            self.learnt[1:-1:2] = []
+
+    def _thin_steps(self) -> None:
+        steps = [k for k, e in enumerate(self.entries) if not e.ends_iteration]
+        if len(steps) > MOST_STEPS:
+            gone = set(steps[:-1:2])
+            self.entries = [e for k, e in enumerate(self.entries) if k not in gone]
+
+
+def as_csv(entries: Iterable[Entry]) -> str:
+    """A table with a line for every entry; what was not told is left empty."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for e in entries:
+        numbers = [e.numbers.get(name) for name in COLUMNS[3:]]
+        row = [e.round, e.iteration, e.step, *numbers]
+        table.writerow(["" if v is None else repr(v) for v in row])
+    return out.getvalue()
+
+
+def from_csv(text: str) -> list[Entry]:
+    """What :func:`as_csv` wrote. Raises InputError where it did not."""
+    try:
+        head, *rows = csv.reader(io.StringIO(text))
+        if tuple(head) != COLUMNS:
+            raise ValueError
+        return [_entry(row) for row in rows]
+    except (csv.Error, ValueError, OverflowError):
+        raise InputError("is no table of training, or a damaged one") from None
+
+
+def _entry(row: Sequence[str]) -> Entry:
+    first, iteration, step, *rest = row
+    numbers = {k: float(v) for k, v in zip(COLUMNS[3:], rest, strict=True) if v}
+    found = Entry(int(first), int(iteration), int(step) if step else None, numbers)
+    if min(found.round, found.iteration) < 1:
+        raise ValueError
+    return found
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        return None
+    return float(value)
+
+
+def _whole(value: object) -> int | None:
+    """A number that counts something, from 1."""
+    number = _number(value)
+    return int(number) if number is not None and number >= 1 and number.is_integer() else None
