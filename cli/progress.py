@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from cli.progress_words import Remaining, training_words
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -32,6 +34,7 @@ class ProgressBars:
         self._stage = ""
         self._since = time.perf_counter()
         self._updated = 0.0
+        self._left = Remaining()
         self._within = False
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
@@ -83,12 +86,10 @@ class ProgressBars:
         self._show(name, words, progress.settled)
 
     def training(self, entry: Mapping[str, object]) -> None:
-        """A learner tells of one iteration."""
-        residual = entry.get("hjb_residual_max")
-        words = f"{entry.get('unknowns', '')} unknowns"
-        if isinstance(residual, float):
-            words += f", HJB residual {residual:.1e}"
-        self._show("training", words, None)
+        """A learner tells of one iteration, or of a step within it."""
+        share = entry.get("share")
+        known = float(share) if isinstance(share, int | float) and 0 <= share <= 1 else None
+        self._show("training", training_words(entry), known)
 
     def counting(self, stage: str, what: str, done: int, whole: int) -> None:
         """Something goes on piece by piece."""
@@ -99,6 +100,9 @@ class ProgressBars:
         if stage != self._stage:
             self.clear()
             self._stage, self._since = stage, now
+            self._left = Remaining()
+        if share is not None:
+            self._left.tell(now, share)
         if not self.wanted or now - self._since < PATIENCE or now - self._updated < PAUSE:
             return
         self._updated = now
@@ -109,10 +113,18 @@ class ProgressBars:
             if self._bars is None:
                 self._bars = _new_bars()
                 self._bars.start()
+            if self._task is not None and self._bars.tasks[-1].total != _total(share):
+                self._bars.remove_task(self._task)  # rich cannot forget a total
+                self._task = None
             if self._task is None:
-                total = None if share is None else 1.0
-                self._task = self._bars.add_task(stage, total=total, words="")
+                self._task = self._bars.add_task(
+                    stage, total=_total(share), words="", left=self._left
+                )
             self._bars.update(self._task, completed=share, words=words)
+
+
+def _total(share: float | None) -> float | None:
+    return None if share is None else 1.0
 
 
 @contextmanager
@@ -129,13 +141,29 @@ def waiting(stage: str) -> Iterator[None]:
 
 def _new_bars() -> Bars:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text
+
+    class TimeLeft(ProgressColumn):
+        """What is left by our own estimate, which also says nothing where it knows nothing."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields.get("left")
+            return Text("" if left is None else left.words(time.perf_counter()))
 
     return Progress(
         TextColumn("{task.description:<11}"),
         BarColumn(),
         TextColumn("{task.fields[words]}"),
         TimeElapsedColumn(),
+        TimeLeft(),
         console=Console(stderr=True),
         transient=True,
     )

@@ -28,6 +28,8 @@ LOOKS = {
 WIDEST, NARROWEST = 4.5, 1.0
 MOST_MARKED = 60
 """Iterations that still get a marker each."""
+SMALLEST = 1e-100
+"""Nothing smaller is drawn, nor what is larger than its inverse."""
 MARGIN = 0.06
 """Around the domain, of its widths."""
 SMALL = 8.5
@@ -46,7 +48,7 @@ def training_picture(record: TrainingRecord, stage: Stage) -> bytes | None:
 
 def _told(entry: Entry, name: str) -> bool:
     """Whether there is a number that a logarithmic scale can show."""
-    return 0.0 < entry.numbers.get(name, 0.0) < np.inf
+    return SMALLEST < entry.numbers.get(name, 0.0) < 1 / SMALLEST
 
 
 def _drawn(record: TrainingRecord, stage: Stage, panels: list[list[str]]) -> bytes:
@@ -95,7 +97,7 @@ def positions(entries: Sequence[Entry]) -> tuple[Array, str, list[tuple[int, flo
     for e in entries:
         if e.round != previous:
             offset, previous = furthest, e.round
-            starts.append((e.round, offset))
+            starts.append((e.round, offset + 0.5 if e.ends_iteration else offset))
         most = last[e.round, e.iteration] + 1
         if by_step:
             at = float(most if e.step is None else e.step)
@@ -122,11 +124,23 @@ def _series(axes: Axes, entries: Sequence[Entry], where: Array, names: Sequence[
             [], [], color=colour, marker=marker if marked else None, markersize=4.5, linewidth=1.5,
             label=words,
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.minorticks_off()
+    _logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, axis="y")
     open_sides(axes)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A scale that has some labels even where all values are of one size."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    low, high = axes.get_ylim()
+    if low > 0 and high < 50 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.minorticks_off()
 
 
 def _rounds(axes: Axes, starts: Sequence[tuple[int, float]], named: bool) -> None:
@@ -197,6 +211,8 @@ def _domain(axes: Axes, stage: Stage, i: int, j: int) -> None:
 
 def _points(axes: Axes, stage: Stage, record: TrainingRecord, i: int, j: int) -> None:
     """x*, the points that training was given, and the counterexamples with their rounds."""
+    from matplotlib.patheffects import withStroke
+
     axes.plot(
         stage.centre[i], stage.centre[j], "o", color=style.INK, markersize=5,
         markeredgecolor="white", zorder=6,
@@ -216,6 +232,7 @@ def _points(axes: Axes, stage: Stage, record: TrainingRecord, i: int, j: int) ->
         axes.annotate(
             f"{number}", (point[i], point[j]), xytext=(6, 4), textcoords="offset points",
             fontsize=SMALL, color=style.RED, weight="bold", zorder=9, annotation_clip=False,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
 
 

@@ -110,7 +110,7 @@ class TrainingRecord:
             self.learnt.clear()
         self.learnt.append(found)
         if len(self.learnt) > MOST_VALUES:
-            self.learnt[1:-1:2] = []
+            del self.learnt[1:-1:2]
 
     def _thin_steps(self) -> None:
         steps = [k for k, e in enumerate(self.entries) if not e.ends_iteration]

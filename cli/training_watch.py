@@ -151,8 +151,9 @@ class TrainingWatch:
     def _draw(self) -> bytes | None:
         if find_spec("matplotlib") is None:
             self._once(
+                "matplotlib",
                 f"{PICTURE} is left out because matplotlib is not installed; "
-                "pip install 'stableproof[report]' brings it"
+                "pip install 'stableproof[report]' brings it",
             )
             return None
         picture: bytes | None = self._safely(f"{PICTURE} is not drawn", self._drawn)
@@ -185,12 +186,12 @@ class TrainingWatch:
             return what()
         except Exception as error:  # hours of training are worth more than any picture of them
             reason = str(error).split("\n")[0] or type(error).__name__
-            self._once(f"{otherwise}: {reason}")
+            self._once(otherwise, f"{otherwise}: {reason}")
             return None
 
-    def _once(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
+    def _once(self, what: str, line: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
             note(line)
 
 
