@@ -1,0 +1,162 @@
+"""The two convex problems of Zubov learning, over features whose output weights β are unknown.
+
+With W(x) = Σ βⱼ φⱼ(x), anchored at x*, Zubov's equation ∇W·F = −αψ(1 − W) is linear in β. Its
+solution is the start. What a proof needs is less than the equation and more than a small residual
+of it: *inequalities*, right up to the boundary. So then
+
+    ∇W·F ≤ −κ αψ(1 − W)                in the region,
+    W ≤ 1 − γ(1 − ρ)                   at the share ρ < 1 of the way to its boundary,
+    W = 1                              on its boundary,
+    W ≥ 1 + γ(ρ − 1)                   beyond
+
+are fitted: each violation squared, relative to the distance from the boundary (a support vector
+machine's squared hinge). The cost is convex and piecewise quadratic; Newton's method with a line
+search takes some ten least-squares problems over the rows that are violated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from learners.elm_least_squares import regularised
+from learners.numeric import upper_entries
+from learners.zubov_basis import Basis
+from learners.zubov_points import Points
+
+Array = NDArray[np.float64]
+
+KAPPA, GAMMA = 0.2, 0.2
+"""The share of Zubov's rate, and of W's mean slope along a ray, that is asked for."""
+NEAREST, NEAREST_VALUE = 0.005, 0.003
+"""Distances from the boundary below which weights no longer grow: V cannot be perfect there."""
+BOUNDARY_WEIGHT = 10.0
+EQUATION_WEIGHT = 0.01
+"""How much Zubov's equation still counts among the inequalities."""
+ORIGIN_WEIGHT = 0.1
+"""How much the Hessian at x* counts, against all rows of the equation together."""
+EXTRA_SLOPE = 1e-3
+STEPS = 2.0 ** -np.arange(8)
+SETTLED = 1e-4
+
+Progress = Callable[[dict[str, object], Array], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """Features on the closed loop: F and αψ at points, and W's Hessian wanted at x*.
+
+    ``rate`` is αψ, and ``hessian`` (n, n) that of W at x*.
+    """
+
+    basis: Basis
+    field: Callable[[Array], Array]
+    rate: Callable[[Array], Array]
+    hessian: Array
+    regularization: float
+
+    def slopes(self, x: Array) -> Array:
+        """∇φⱼ·F; (N, orbits)."""
+        return self.basis.along(x, self.field(x))
+
+    def origin(self, rows: int) -> tuple[Array, Array]:
+        """The Hessian at x*, weighted against so many rows."""
+        first, second, _ = upper_entries(len(self.hessian))
+        scaled = self.hessian * np.outer(self.basis.scale, self.basis.scale)
+        weight = ORIGIN_WEIGHT * np.sqrt(rows) / np.abs(scaled).max()
+        return self.basis.curvature() * weight, scaled[first, second] * weight
+
+    def solve(self, A: Array, r: Array) -> Array:
+        """Regularised least squares."""
+        return regularised(A, r, self.basis.features.penalty, self.regularization)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """All rows at one set of points: those to be met, compressed, and those not to be exceeded."""
+
+    equation: Equation
+    equalities: tuple[Array, Array]
+    limits: tuple[Array, Array]
+    start: Array
+
+    def cost(self, beta: Array) -> float:
+        A, r = self.equalities
+        over = np.maximum(self.limits[0] @ beta - self.limits[1], 0.0)
+        return float(np.sum((A @ beta - r) ** 2) + over @ over)
+
+    def enlarge(self, iterations: int, progress: Progress) -> Array:
+        """β of least violation, from the solution of Zubov's equation."""
+        (A, r), (C, c) = self.equalities, self.limits
+        beta, active = self.start, np.zeros(0, dtype=bool)
+        cost = self.cost(beta)
+        for iteration in range(1, iterations + 1):
+            violated = C @ beta > c
+            if iteration > 1 and np.array_equal(violated, active):
+                break
+            active = violated
+            aim = self.equation.solve(np.vstack([A, C[active]]), np.append(r, c[active]))
+            tried = [(self.cost(beta + t * (aim - beta)), t) for t in STEPS]
+            best, step = min(tried)
+            if not best < cost:
+                break
+            beta, before, cost = beta + step * (aim - beta), cost, best
+            entry: dict[str, object] = {
+                "iteration": iteration,
+                "loss": cost,
+                "violated": int(active.sum()),
+                "step_length": float(step),
+            }
+            progress(entry, beta)
+            if cost > (1 - SETTLED) * before:
+                break
+        return beta
+
+
+def assemble(equation: Equation, points: Points) -> Fit:
+    """The rows at these points, and the solution of Zubov's equation there."""
+    rate, slopes = equation.rate(points.interior), equation.slopes(points.interior)
+    values = equation.basis.values(points.interior)
+    floor = EXTRA_SLOPE * float(rate.max())
+    zubov = (slopes - rate[:, None] * values) / (rate + floor)[:, None]
+    target = -rate / (rate + floor)
+    hessian, wanted = equation.origin(len(rate))
+    start = equation.solve(np.vstack([zubov, hessian]), np.append(target, wanted))
+
+    on = equation.basis.values(points.boundary) * BOUNDARY_WEIGHT
+    met = compressed(
+        np.vstack([on, EQUATION_WEIGHT * zubov, EQUATION_WEIGHT * hessian]),
+        np.concatenate(
+            [np.full(len(on), BOUNDARY_WEIGHT), EQUATION_WEIGHT * target, EQUATION_WEIGHT * wanted]
+        ),
+    )
+    weight = points.weights / (rate * (points.margin + NEAREST) + floor)
+    below = 1.0 / (points.near_margin + NEAREST_VALUE)
+    above = 1.0 / (points.excess + NEAREST_VALUE)
+    limits = [
+        (slopes - KAPPA * rate[:, None] * values) * weight[:, None],
+        equation.basis.values(points.near) * below[:, None],
+        -equation.basis.values(points.outside) * above[:, None],
+    ]
+    bounds = [
+        -KAPPA * rate * weight,
+        (1.0 - GAMMA * points.near_margin) * below,
+        -(1.0 + GAMMA * points.excess) * above,
+    ]
+    return Fit(equation, met, (np.vstack(limits), np.concatenate(bounds)), start)
+
+
+def compressed(A: Array, r: Array) -> tuple[Array, Array]:
+    """As few rows with the same least-squares cost, but for a constant: the triangular factor."""
+    columns = A.shape[1]
+    if len(A) <= columns:
+        return A, r
+    factor, _, _, info = lapack.dgeqrf(np.asfortranarray(np.column_stack([A, r])), overwrite_a=1)
+    if info:
+        raise ArithmeticError(f"QR factorisation failed (info {info})")
+    factor = np.triu(factor[: columns + 1])
+    return factor[:, :columns], factor[:, columns]
