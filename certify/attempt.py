@@ -50,7 +50,13 @@ class Attempt:
     engines: dict[int, Engine] = field(default_factory=dict)
 
     def search(
-        self, name: str, condition: Condition, share: float = 1.0, **options: object
+        self,
+        name: str,
+        condition: Condition,
+        share: float = 1.0,
+        *,
+        most_boxes: int | None = None,
+        **options: object,
     ) -> Search:
         """Search, within a share of the remaining time, and keep the result under the name."""
 
@@ -61,7 +67,7 @@ class Attempt:
         remaining = self.clock.remaining
         found = search(
             condition,
-            Budget(remaining.seconds * share, remaining.boxes),
+            Budget(remaining.seconds * share, most_boxes or remaining.boxes),
             engine=self._engine(condition),
             on_progress=report,
             seed=self.seed,

@@ -13,11 +13,17 @@ class Claim(Enum):
     ASYMPTOTIC_STABILITY = "asymptotic stability"
     EXPONENTIAL_STABILITY = "exponential stability"
     PRACTICAL_STABILITY = "practical stability"
+    LOCAL_STABILITY = "local stability"
 
     @property
     def closes_origin(self) -> bool:
         """Whether it speaks of what happens at the equilibrium itself."""
         return self is not Claim.PRACTICAL_STABILITY
+
+    @property
+    def has_band(self) -> bool:
+        """Whether V has to decrease between two levels; else an ellipsoid alone carries it."""
+        return self is not Claim.LOCAL_STABILITY
 
     @property
     def words(self) -> str:
@@ -34,6 +40,12 @@ class Claim(Enum):
                     "The equilibrium is exponentially stable: every solution that starts in the "
                     "domain with V ≤ c2 stays there and converges to it at the rate alpha."
                 )
+            case Claim.LOCAL_STABILITY:
+                return (
+                    "The equilibrium is asymptotically stable, and every solution that starts in "
+                    "the domain with V ≤ c2 stays in an ellipsoid around it, inside the domain, "
+                    "and converges to it."
+                )
             case Claim.PRACTICAL_STABILITY:
                 return (
                     f"{stays}, reaches {{V ≤ c1}} in finite time and never leaves it again. "
@@ -47,7 +59,8 @@ class Constants:
 
     ``mu`` is there unless ``alpha`` is, the rate of an exponential claim. ``core`` is the level up
     to which {V ≤ core} lies in the ellipsoid {q ≤ c_q}; it may be smaller than c1, and the
-    decrease then holds from core on. ``epsilon`` belongs to the ball around {V ≤ c1}.
+    decrease then holds from core on. ``epsilon`` belongs to the ball around {V ≤ c1}. Local
+    stability has no band: there c1, c2 and core are one level.
     """
 
     c1: Fraction

@@ -105,6 +105,8 @@ def known_constants(result: StabilityResult) -> Constants | None:
     c_q, core = at("contraction", 0), at("core", 0)
     if asked.claim.closes_origin and (c_q is None or core is None or result.ellipsoid is None):
         return None
+    if not asked.claim.has_band:
+        return None if core is None else Constants(core, core, core=core, c_q=c_q)
     rated = asked.claim is Claim.EXPONENTIAL_STABILITY
     c1, c2, mu = asked.c1 or at("decrease", 0), at("decrease", 1) or asked.c2, asked.mu
     speed = at("decrease", 2)

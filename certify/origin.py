@@ -75,11 +75,16 @@ def rate_of(matrix: Array, discrete: bool) -> float:
 
 
 def ellipsoids(
-    problem: StabilityProblem, matrix: Array, alpha: Fraction | None = None
+    problem: StabilityProblem,
+    matrix: Array,
+    alpha: Fraction | None = None,
+    *,
+    scaled: bool = False,
 ) -> Iterator[Ellipsoid]:
     """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation.
 
-    With ``alpha``, quadratic forms that decrease at this rate.
+    With ``alpha``, quadratic forms that decrease at this rate. With ``scaled``, Lyapunov's equation
+    in the domain's own units as well.
     """
     point = centre_point(problem)[:, : problem.state.size]
     form = _Form(matrix, problem.is_discrete, 0.0 if alpha is None else float(alpha))
@@ -87,9 +92,14 @@ def ellipsoids(
         slope = gradient(problem.value, problem.state)
         rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
         yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, form)
-    shape = form.solution()
-    if shape is not None:
-        yield from _ellipsoid(shape, form)
+    n = len(matrix)
+    weights = [np.ones(n)]
+    if scaled:
+        weights.append(np.array([float(1 / w) ** 2 for w in problem.domain.widths]))
+    for weight in weights:
+        shape = form.solution(weight)
+        if shape is not None:
+            yield from _ellipsoid(shape, form)
 
 
 class _Form:
@@ -104,8 +114,9 @@ class _Form:
             return np.asarray((1.0 - self.alpha) * shape - A.T @ shape @ A)
         return np.asarray(-(shape @ A + A.T @ shape + self.alpha * shape))
 
-    def solution(self) -> Array | None:
-        """The P whose dissipation is the unit matrix; None where none is positive definite."""
+    def solution(self, weight: Array) -> Array | None:
+        """The P whose dissipation is the diagonal matrix of ``weight`` (n,); None where none is
+        positive definite."""
         n = len(self.matrix)
         from scipy.linalg import (  # takes half a second to import
             solve_continuous_lyapunov,
@@ -116,9 +127,11 @@ class _Form:
             return None
         if not self.discrete:
             shifted = self.matrix + 0.5 * self.alpha * np.eye(n)
-            return np.asarray(solve_continuous_lyapunov(shifted.T, -np.eye(n)))
+            return np.asarray(solve_continuous_lyapunov(shifted.T, -np.diag(weight)))
         scale = 1.0 - self.alpha
-        return np.asarray(solve_discrete_lyapunov((self.matrix / scale**0.5).T, np.eye(n) / scale))
+        return np.asarray(
+            solve_discrete_lyapunov((self.matrix / scale**0.5).T, np.diag(weight) / scale)
+        )
 
 
 def _ellipsoid(shape: Array, form: _Form) -> Iterator[Ellipsoid]:

@@ -10,6 +10,7 @@ from certify.candidate import Candidate
 from certify.domain import with_best_domain
 from certify.prove_decrease import decrease
 from certify.prove_levels import contain, find_ball, ordered, restate_for, small_set, trap
+from certify.prove_local import local_constants
 from certify.prove_origin import close_origin, find_core, show_equilibrium
 from certify.prove_rate import exponential_decrease
 from certify.result import Requested, StabilityResult
@@ -39,12 +40,14 @@ def prove_stability(
     stand; the others are chosen: the ellipsoid and core as large as the contraction allows, c2 as
     large as containment, unsafe sets and decrease allow, lowered by one search as it meets
     violations; the rate alpha for a large region that converges fast; c1 of practical stability as
-    low as V decreases from. Raises ValueError where system, candidate and constants do not fit.
+    low as V decreases from. Of local stability, V is the quadratic form of the ellipsoid that is
+    found, whatever the candidate's was. Raises ValueError where system, candidate and constants do
+    not fit.
     """
     requested = requested or Requested()
     requested.check_for(system)
     problem = StabilityProblem(system, candidate)
-    if requested.c1 is None and requested.c2 is None:
+    if requested.claim.has_band and requested.c1 is None and requested.c2 is None:
         problem = with_best_domain(problem, seed, requested.claim)
     attempt = Attempt(
         problem, requested, (budget or Budget()).started(), on_progress, seed, alpha=requested.alpha
@@ -55,7 +58,7 @@ def prove_stability(
 
 def _run(attempt: Attempt) -> StabilityResult:
     started = time.perf_counter()
-    problem, theorem, constants, paving = attempt.problem, None, None, None
+    theorem, constants, paving = None, None, None
     try:
         show_equilibrium(attempt)
         constants = _constants(attempt)
@@ -64,6 +67,7 @@ def _run(attempt: Attempt) -> StabilityResult:
     except StopError as stop:
         verdict = stop.verdict
     seconds = time.perf_counter() - started
+    problem = attempt.problem
     if theorem is not None:
         paving = sublevel_paving(
             problem.value_tape,
@@ -97,6 +101,8 @@ def _concluded(attempt: Attempt, constants: Constants) -> Theorem:
 def _constants(attempt: Attempt) -> Constants:
     """All constants, each with the search that shows it. Raises StopError where one is missing."""
     asked, problem = attempt.requested, attempt.problem
+    if not asked.claim.has_band:
+        return local_constants(attempt)
     weak_spot = None
     if asked.claim is Claim.EXPONENTIAL_STABILITY:
         c2 = contain(attempt, asked.c2)

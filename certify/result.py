@@ -36,6 +36,13 @@ class Requested:
                 raise ValueError(f"{name} must be positive, not {float(value):g}")
         if self.c1 is not None and self.c2 is not None and self.c1 >= self.c2:
             raise ValueError(f"c1 = {float(self.c1):g} must be below c2 = {float(self.c2):g}")
+        if not self.claim.has_band:
+            given = [n for n in ("c1", "c2", "mu", "epsilon") if getattr(self, n) is not None]
+            if given:
+                raise ValueError(
+                    f"local stability finds its ellipsoid itself and takes no {given[0]}; claim "
+                    "asymptotic stability, or leave it out"
+                )
         if self.claim is Claim.EXPONENTIAL_STABILITY:
             if self.mu is not None:
                 raise ValueError("exponential stability has a rate alpha, and no mu; leave mu out")

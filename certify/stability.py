@@ -11,7 +11,7 @@ arXiv 2402.10119, Appendix D):
 * small set: {V ≤ c1} lies inside the ball of radius ε about x*.
 * core and contraction: {V ≤ core} lies inside an ellipsoid on which its quadratic form decreases.
 * defined: F is bounded on {V ≤ a}; trap: V(F) ≤ c1 wherever V ≤ c1.
-* avoid: {V ≤ c2} misses an unsafe set.
+* avoid: {V ≤ c2} misses an unsafe set; where an ellipsoid alone carries the claim, it does.
 
 ``docs/certificate-format.md`` states them exactly, and :mod:`certify.theorem` says which of them a
 theorem needs. F is the closed loop with the actuator's limits in it.
@@ -278,6 +278,31 @@ class StabilityProblem:
             ),
             (self.region,),
         )
+
+    def ellipsoid_avoids(self, number: int, ellipsoid: Ellipsoid, level: Fraction) -> Condition:
+        """{q ≤ level} misses unsafe set ``number``, counted from 1."""
+        unsafe = self.system.unsafe[number - 1]
+        key = number, ellipsoid
+        if key not in self._ellipsoid_unsafe_tapes:
+            self._ellipsoid_unsafe_tapes[key] = compile_tape(
+                [quadratic(ellipsoid, self.displacement), *unsafe.constraints], self.variables
+            )
+        J = len(unsafe.constraints)
+        return Condition(
+            f"avoid {number}",
+            f"q > c_q on the unsafe set {unsafe.name}",
+            self._ellipsoid_unsafe_tapes[key],
+            ("q", *(f"{unsafe.name} {j + 1}" for j in range(J))),
+            (
+                Constraint(0, "at most", level),
+                *(Constraint(j + 1, "at least", Fraction(0)) for j in range(J)),
+            ),
+            (self.region,),
+        )
+
+    @cached_property
+    def _ellipsoid_unsafe_tapes(self) -> dict[tuple[int, Ellipsoid], Tape]:
+        return {}
 
     @cached_property
     def _unsafe_tapes(self) -> dict[int, Tape]:

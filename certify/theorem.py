@@ -63,6 +63,9 @@ def required_conditions(
     """
     check_constants(claim, problem, constants, ellipsoid)
     k = constants
+    if not claim.has_band:
+        assert ellipsoid is not None
+        return _local_conditions(problem, k, ellipsoid)
     if k.alpha is None:
         assert k.mu is not None
         decrease = problem.decrease(k.bottom, k.c2, k.mu)
@@ -83,6 +86,19 @@ def required_conditions(
     return {condition.name: condition for condition in out}
 
 
+def _local_conditions(
+    problem: StabilityProblem, constants: Constants, ellipsoid: Ellipsoid
+) -> dict[str, Condition]:
+    """{V ≤ c2} lies in the ellipsoid, on which q falls; solutions stay in it, and so it is the
+    ellipsoid that must miss what is unsafe."""
+    k = constants
+    assert k.core is not None and k.c_q is not None
+    out = [problem.core(ellipsoid, k.core, k.c_q), problem.contraction(ellipsoid, k.c_q)]
+    sets = range(1, len(problem.system.unsafe) + 1)
+    out += [problem.ellipsoid_avoids(i, ellipsoid, k.c_q) for i in sets]
+    return {condition.name: condition for condition in out}
+
+
 def check_constants(
     claim: Claim,
     problem: StabilityProblem,
@@ -91,11 +107,19 @@ def check_constants(
 ) -> None:
     """The side conditions that need no search, in exact arithmetic. Raises ValueError."""
     k = constants
-    _require(0 < k.bottom <= k.c1 < k.c2, "the levels are not 0 < c1 < c2")
-    if claim is Claim.EXPONENTIAL_STABILITY:
-        _require(k.alpha is not None and k.mu is None, "an exponential claim has alpha, and no μ")
+    if not claim.has_band:
+        _require(0 < k.c2 == k.c1 == k.core, "local stability has one level: c1 = c2 = core > 0")
+        _require(
+            k.mu is None and k.alpha is None and k.epsilon is None,
+            "local stability has no μ, alpha or ε",
+        )
     else:
-        _require(k.alpha is None and k.mu is not None, "only an exponential claim has alpha, not μ")
+        _require(0 < k.bottom <= k.c1 < k.c2, "the levels are not 0 < c1 < c2")
+        fits = (k.alpha is None, k.mu is None)
+        if claim is Claim.EXPONENTIAL_STABILITY:
+            _require(fits == (False, True), "an exponential claim has alpha, and no μ")
+        else:
+            _require(fits == (True, False), "only an exponential claim has alpha, not μ")
     _require(k.mu is None or k.mu > 0, "μ is not positive")
     _require(k.alpha is None or k.alpha > 0, "alpha is not positive")
     _require(

@@ -12,6 +12,8 @@ from systems.exact import short_fraction
 def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constants) -> str:
     """The conclusion of a theorem: "What follows" of ``docs/certificate-format.md``."""
     k, discrete = constants, problem.is_discrete
+    if not claim.has_band:
+        return " ".join([_local(problem, k), *_whatever(problem)])
     sentences = [
         f"Every solution that starts in {_start(problem)} with V ≤ c2 = {_short(k.c2)} stays "
         f"there, reaches {{V ≤ c1}}, c1 = {_short(k.c1, down=False)}, {_entry(k, discrete)} and "
@@ -21,14 +23,30 @@ def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constan
     if k.epsilon is not None:
         radius = _short(k.epsilon, down=False)
         sentences.append(f"{{V ≤ c1}} lies within {radius} of the {_centre(claim)}.")
+    return " ".join([*sentences, *_whatever(problem)])
+
+
+def _local(problem: StabilityProblem, k: Constants) -> str:
+    assert k.c_q is not None
+    return (
+        "The equilibrium is asymptotically stable, and every solution that starts in "
+        f"{_start(problem)} with V ≤ c2 = {_short(k.c2)} stays in the ellipsoid q ≤ c_q = "
+        f"{_short(k.c_q, down=False)}, which lies inside, and converges: q falls along it, "
+        "exponentially fast."
+    )
+
+
+def _whatever(problem: StabilityProblem) -> list[str]:
+    """What is said of disturbances and unsafe sets."""
+    sentences = []
     if problem.system.disturbance is not None:
-        every = "sequence of disturbances" if discrete else "measurable disturbance"
+        every = "sequence of disturbances" if problem.is_discrete else "measurable disturbance"
         sentences.append(f"All of this holds for every {every} within the stated range.")
     names = [unsafe.name for unsafe in problem.system.unsafe]
     if names:
         sets = "the unsafe set" if len(names) == 1 else "any of the unsafe sets"
         sentences.append(f"None of these solutions ever meets {sets} {', '.join(names)}.")
-    return " ".join(sentences)
+    return sentences
 
 
 def _start(problem: StabilityProblem) -> str:
@@ -57,7 +75,7 @@ def _equilibrium(claim: Claim, k: Constants, discrete: bool) -> str:
     match claim:
         case Claim.PRACTICAL_STABILITY:
             return "Nothing is claimed about convergence to the centre itself."
-        case Claim.ASYMPTOTIC_STABILITY:
+        case Claim.ASYMPTOTIC_STABILITY | Claim.LOCAL_STABILITY:
             return "The equilibrium is asymptotically stable, and all these solutions converge."
         case Claim.EXPONENTIAL_STABILITY:
             assert k.alpha is not None

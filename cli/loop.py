@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.errors import CODES, StoppedByUserError
 from cli.evidence import leave_contradiction, leave_evidence
+from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted
 from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
@@ -16,7 +17,7 @@ from systems.errors import InputError
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
-    from certify.result import Requested
+    from certify.result import Requested, StabilityResult
     from certify.verdict import Verdict
     from cli.inputs import Plant
     from cli.panel import Panel
@@ -42,6 +43,7 @@ class Loop:
     points: list[dict[str, Any]] = field(default_factory=list)
     quiet: bool = False
     _repair: Any = None
+    _first: Candidate | None = None
     _watch: Any = None
 
     def run(self, as_json: bool) -> int:
@@ -133,15 +135,12 @@ class Loop:
             )
 
     def _trained(self, number: int, candidate: Candidate, elapsed: float) -> None:
-        from certify.candidate_file import save_candidate
-
         if number > 1:
             self._tell(f"round {number}")
         self._tell(training_row(candidate, elapsed))
-        if self.folder is not None:
-            name = self.plant.system.name
-            self.folder.write("candidate.json", lambda path: save_candidate(candidate, path, name))
-            self._store(self._repair, elapsed)
+        self._first = self._first or candidate
+        self._keep_candidate(candidate)
+        self._store(self._repair, elapsed)
         self._watch.trained(candidate)
 
     def _proved(self, attempt: Attempt) -> None:
@@ -171,6 +170,12 @@ class Loop:
         conclusion = concluded(last.conclusion, last.result.verdict, result.verdict, self.rounds)
         for line in [*told.rows(), verdict_row(result, conclusion), *told.last_rows()]:
             self._tell(line)
+        open_reason = None
+        if not self.panel.asks and is_wanted(self.asked, conclusion):
+            found = self._first_region(last)
+            if found is not None:
+                open_reason = reason_of(conclusion, result)
+                result, conclusion = found, found.verdict
         record = outcome(
             result,
             conclusion,
@@ -181,6 +186,7 @@ class Loop:
             rounds=self.rows,
             training={k: v for k, v in last.candidate.provenance.items() if k != "history"},
             candidate=None,
+            no_larger_region=open_reason,
             **told.keys(),
         )
         before = len(self.lines)
@@ -197,6 +203,27 @@ class Loop:
         if told.interrupted:
             raise StoppedByUserError(told.interruption)
         return CODES[str(record["verdict"])]
+
+    def _first_region(self, last: Attempt) -> StabilityResult | None:
+        """The ellipsoid of the last candidate, or else of the first; it goes into the folder."""
+        tried = [last.candidate]
+        if self._first is not None and self._first is not last.candidate:
+            tried.append(self._first)
+        with ProgressBars() as bars:
+            found = first_region(self.plant.system, tried, EXTRA * self.time_limit, self.seed, bars)
+        if found is None:
+            return None
+        for line in first_region_rows(found):
+            self._tell(line)
+        self._keep_candidate(found.problem.candidate)
+        return found
+
+    def _keep_candidate(self, candidate: Candidate) -> None:
+        from certify.candidate_file import save_candidate
+
+        if self.folder is not None:
+            name = self.plant.system.name
+            self.folder.write("candidate.json", lambda path: save_candidate(candidate, path, name))
 
 
 def concluded(loop: Verdict, own: Verdict, joint: Verdict, rounds: int) -> Verdict:

@@ -108,10 +108,18 @@ constants = chained(
     click.option("--epsilon", type=Positive(), help="Radius of a ball that holds V <= c1."),
     click.option(
         "--claim",
-        type=click.Choice(["asymptotic-stability", "exponential-stability", "practical-stability"]),
+        type=click.Choice(
+            [
+                "asymptotic-stability",
+                "exponential-stability",
+                "practical-stability",
+                "local-stability",
+            ]
+        ),
         default="asymptotic-stability",
         show_default=True,
-        help="What is to be proved; practical stability says nothing about the equilibrium itself.",
+        help="What is to be proved; practical stability says nothing about the equilibrium itself, "
+        "local stability finds an ellipsoid, also in many dimensions.",
     ),
     click.option(
         "--time-limit",

@@ -44,6 +44,24 @@ def problem_of(document: Mapping[str, object]) -> StabilityProblem:
         raise InputError(f"statement: the closed loop cannot be rebuilt: {error}") from None
 
 
+def as_spoken_of(document: Mapping[str, object], candidate: Candidate) -> Candidate:
+    """The candidate with the V that the certificate is about.
+
+    That of local stability is the quadratic form of its own ellipsoid, whatever the candidate's V
+    was; any other V is left alone. Raises InputError where the document is malformed, or the
+    candidate has another number of states.
+    """
+    if statement_from(document).theorem != Claim.LOCAL_STABILITY.value:
+        return candidate
+    problem = problem_of(document)
+    if problem.state.size != candidate.state.size:
+        raise InputError(
+            f"the certificate has {problem.state.size} states, the candidate {candidate.state.size}"
+        )
+    value = ex.substitute(problem.candidate.value, {problem.state: candidate.state})
+    return replace(candidate, value=value)
+
+
 def conditions_of(document: Mapping[str, object]) -> dict[str, tuple[Condition, SplitTree]]:
     """Every condition of a certificate that has a split tree, rebuilt from the statement alone.
 

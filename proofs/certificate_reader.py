@@ -113,12 +113,14 @@ def trees_of(document: Mapping[str, object], statement: Statement) -> dict[str, 
 def constraints_of(statement: Statement) -> dict[str, int]:
     """The conditions that have a tree, each with the number of its constraints."""
     continuous = statement.time == "continuous"
-    out = {"decrease": 3, "containment": 1 if continuous else 2}
+    out = {}
+    if statement.has_band:
+        out = {"decrease": 3, "containment": 1 if continuous else 2}
     if statement.has_origin:
         out |= {"core": 2, "contraction": 2}
     elif continuous:
         out["defined"] = 2
-    if not continuous:
+    if statement.has_band and not continuous:
         out["trap"] = 2
     if statement.constants["epsilon"] is not None:
         out["small set"] = 2

@@ -57,6 +57,11 @@ class Examined:
         c1, core = self.constant("c1"), self.constants["core"]
         return c1 if core is None else min(c1, core)
 
+    @property
+    def has_band(self) -> bool:
+        """Whether V decreases between two levels; local stability says nothing of V."""
+        return self.constants["mu"] is not None or self.constants["alpha"] is not None
+
     def to_json(self) -> dict[str, object]:
         """As plain data, for another process."""
         W = self.disturbance_range

@@ -89,12 +89,15 @@ def _promise(result: StabilityResult) -> str:
     ends = {
         Claim.ASYMPTOTIC_STABILITY: "converges to the equilibrium",
         Claim.EXPONENTIAL_STABILITY: "converges to the equilibrium at a rate that is proved too",
+        Claim.LOCAL_STABILITY: "converges to the equilibrium, without ever leaving an ellipsoid "
+        "around it",
         Claim.PRACTICAL_STABILITY: "comes close to the centre, in a time that is bounded, and "
         "stays close",
     }[claim_of(result)]
+    stays = "stays in it and " if claim_of(result).has_band else ""
     unsafe = ", and meets nothing unsafe on its way" if system.unsafe else ""
     return (
-        f"Started anywhere in the region that is shown, the closed loop{whatever} stays in it and "
+        f"Started anywhere in the region that is shown, the closed loop{whatever} {stays}"
         f"{ends}{unsafe}. That is proved for every one of the infinitely many starts, not tried on "
         "some of them; and it is proved of the model, which the section on trust spells out."
     )
@@ -126,6 +129,10 @@ def _conditions(result: StabilityResult) -> list[str]:
     w = ", w" if problem.system.disturbance is not None else ""
     every = " and for every $w \\in W$" if w else ""
     F = f"F(x{w})"
+    if not claimed.has_band:
+        avoid = "$q(x) > c_q$ on the unsafe set"
+        sets = [f"{avoid} {text(s.name)}" for s in problem.system.unsafe]
+        return [_at_rest(problem, claimed), *_origin(problem, claimed, every), *sets]
     lines = [_at_rest(problem, claimed), f"${_falls(problem, claimed, F)}$ wherever "
              f"$a \\le V(x) \\le c_2$ in $D${every}{_bottom(result)}"]  # fmt: skip
     if problem.is_discrete:

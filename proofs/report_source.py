@@ -20,7 +20,7 @@ from certify.tree_code import decode_tree
 from certify.verdict import Proved
 from certify.volume import INSIDE, Paving
 from proofs.binding import binding_gaps
-from proofs.certificate_problem import constants_of, problem_of
+from proofs.certificate_problem import as_spoken_of, constants_of, problem_of
 from proofs.certificate_reader import regions_of, statement_from, trees_of
 from proofs.statement_reader import Statement
 from systems.dynamics import ControlAffineSystem
@@ -46,7 +46,8 @@ def result_of_certificate(
         gaps = binding_gaps(document, *closed_loop)
         if gaps:
             raise InputError(f"the certificate does not speak of this closed loop: {gaps[0]}")
-        problem = StabilityProblem(*closed_loop, statement.domain)
+        system, candidate = closed_loop
+        problem = StabilityProblem(system, as_spoken_of(document, candidate), statement.domain)
     claim, constants = Claim(statement.theorem), constants_of(statement)
     ellipsoid = None if statement.ellipsoid is None else Ellipsoid(*statement.ellipsoid)
     try:

@@ -31,8 +31,10 @@ CONSTANTS_OF: Mapping[str, tuple[str, ...]] = {
     "asymptotic stability": ("c1", "c2", "mu", *_ORIGIN),
     "exponential stability": ("c1", "c2", "alpha", *_ORIGIN),
     "practical stability": ("c1", "c2", "mu"),
+    "local stability": ("c1", "c2", *_ORIGIN),
 }
-"""The constants that each theorem has; epsilon may be added, any other is null."""
+"""The constants that each theorem has; epsilon may be added where there is a band, any other is
+null."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,15 @@ class Statement:
     def has_origin(self) -> bool:
         """Whether something is claimed of the equilibrium itself, by way of an ellipsoid."""
         return "core" in CONSTANTS_OF[self.theorem]
+
+    @property
+    def has_band(self) -> bool:
+        """Whether V decreases between two levels; else the ellipsoid alone carries the claim."""
+        return _has_band(self.theorem)
+
+
+def _has_band(theorem: str) -> bool:
+    return not {"mu", "alpha"}.isdisjoint(CONSTANTS_OF[theorem])
 
 
 def read_statement(data: object, programs: Mapping[str, Tape]) -> Statement:
@@ -276,11 +287,12 @@ def _unsafe(
 def _constants(data: object, where: str, theorem: str) -> dict[str, Fraction | None]:
     table = object_of(data, where, CONSTANTS)
     wanted = CONSTANTS_OF[theorem]
+    optional = ("epsilon",) if _has_band(theorem) else ()
     out: dict[str, Fraction | None] = {}
     for key, value in table.items():
-        if value is None and (key == "epsilon" or key not in wanted):
+        if value is None and key not in wanted:
             out[key] = None
-        elif key == "epsilon" or key in wanted:
+        elif key in optional or key in wanted:
             out[key] = rational(value, f"{where}.{key}")
         else:
             raise InputError(f"{where}.{key}: the theorem has no such constant; null is wanted")

@@ -1,9 +1,10 @@
 """One start of a cross-examination: its validated trajectory, held against what the claim says.
 
-Along every solution from {x ∈ D : V(x) ≤ c2}, an established theorem allows: V at most
-max(a, V(x(s)) − μ (t − s)), or with alpha at most max(a, e^(−α (t − s)) V(x(s))); in discrete time
-the same for one step from V ≥ a; x in D and V ≤ c2 always; no unsafe set; and q never above a value
-≤ c_q that it had before. A disagreement is an enclosure that lies wholly beyond one of these.
+Along every solution from {x ∈ D : V(x) ≤ c2}, an established theorem allows: V at most max(a,
+V(x(s)) − μ (t − s)), or with alpha at most max(a, e^(−α (t − s)) V(x(s))); in discrete time the
+same for one step from V ≥ a; x in D and V ≤ c2 always; no unsafe set; and q never above a value ≤
+c_q that it had before. Local stability says nothing of V, but q ≤ c_q from the start on. A
+disagreement is an enclosure that lies wholly beyond one of these.
 """
 
 from __future__ import annotations
@@ -173,16 +174,20 @@ class _Allowed:
         self.before = value
         self.value = min(claim.constant("c2"), _rational(value[1], claim.constant("c2")))
         self.q: Fraction | None = None
+        if not claim.has_band and value[1] <= claim.constant("c2"):
+            self.q = claim.constant("c_q")
         self._lower_q(q)
 
     def next(self, value: Interval, q: Interval | None, elapsed: Fraction) -> str | None:
         """Go on to a later enclosure of V and q; what is broken there, in words."""
-        if self.claim.time == "discrete":
+        if not self.claim.has_band:
+            self.value = max(self.value, _rational(value[1], self.value))
+        elif self.claim.time == "discrete":
             self.value = self._after_one_step()
         else:
             self.value = max(self.claim.bottom, self._decreased(self.value, elapsed))
         self.before = value
-        if value[0] > self.value:
+        if self.claim.has_band and value[0] > self.value:
             return f"V is at least {value[0]!r}, and the claim allows at most {float(self.value)!r}"
         self.value = min(self.value, _rational(value[1], self.value))
         if q is not None and self.q is not None and q[0] > self.q:

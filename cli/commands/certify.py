@@ -28,8 +28,9 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     """
     from certify import Budget, prove_stability
     from cli.evidence import leave_contradiction, leave_evidence, tell
+    from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted
     from cli.inputs import constant_settings, load_candidate_for, load_plant, requested
-    from cli.outcome import counterexample_row, outcome
+    from cli.outcome import counterexample_row, outcome, reason_of
     from cli.panel import panel_of
     from cli.progress import ProgressBars
     from cli.transcript import proof_rows, verdict_row
@@ -72,11 +73,24 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     result = told.result
     found = result.counterexample
     rows = [] if found is None else [counterexample_row(found, result, 1)]
-    record = outcome(
-        result, result.verdict, counterexamples=rows, candidate=str(candidate), **told.keys()
-    )
     lines = [*proof_rows(own, panel.counts_own), *told.rows(), verdict_row(result, result.verdict)]
     lines += told.last_rows()
+    open_reason = None
+    if not panel.asks and is_wanted(asked, result.verdict):
+        seconds = EXTRA * options["time_limit"]
+        with ProgressBars() as bars:
+            first = first_region(plant.system, [proposal], seconds, options["seed"], bars)
+        if first is not None:
+            open_reason = reason_of(result.verdict, result)
+            result, lines = first, [*lines, *first_region_rows(first)]
+    record = outcome(
+        result,
+        result.verdict,
+        counterexamples=rows,
+        candidate=str(candidate),
+        no_larger_region=open_reason,
+        **told.keys(),
+    )
     try:
         record, lines = leave_contradiction(told, folder, record, lines, options["seed"])
         if folder is not None:

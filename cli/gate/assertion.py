@@ -77,7 +77,7 @@ def prove_for_test(
     evidence = Evidence.of(certificate_of(result, {"command": "pytest"}), proposal, "proved")
     proof = _checked(evidence, plant, asked, path)
     if box is not None:
-        gap = outside(plant.system, proposal, evidence.certified, box, budget)
+        gap = outside(plant.system, evidence.candidate, evidence.certified, box, budget)
         if gap is not None:
             raise NotProvedError(f"{gap[0].value}: {gap[1]}")
     if least is not None and (evidence.certified.volume or 0) < least:

@@ -35,7 +35,7 @@ def reusable(subject: Subject, cache: Path, baseline: Baseline | None) -> Iterat
     if baseline is not None and subject.candidate is not None:
         document, certified = baseline.document, baseline.certified
         if not gaps(document, certified, subject.plant.system, subject.candidate, subject.asked):
-            yield Evidence(document, certified, subject.candidate, "baseline")
+            yield Evidence.of(document, subject.candidate, "baseline")
 
 
 def remember(subject: Subject, cache: Path, evidence: Evidence) -> None:

@@ -103,5 +103,10 @@ class Evidence:
 
     @staticmethod
     def of(document: Mapping[str, Any], candidate: Candidate, origin: str) -> Evidence:
-        """Raises InputError where the certificate is malformed."""
-        return Evidence(document, certified_by(document), candidate, origin)
+        """The V of local stability is the certificate's own, whatever the candidate's was.
+
+        Raises InputError where the certificate is malformed.
+        """
+        from proofs.certificate_problem import as_spoken_of
+
+        return Evidence(document, certified_by(document), as_spoken_of(document, candidate), origin)

@@ -18,7 +18,7 @@ from .graph import BINARY, UNARY, Graph, Program, read_program, tape
 from .trees import Region
 
 ASYMPTOTIC, EXPONENTIAL = "asymptotic stability", "exponential stability"
-PRACTICAL = "practical stability"
+PRACTICAL, LOCAL = "practical stability", "local stability"
 CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
 VAST = Fraction(2**400)
 
@@ -60,7 +60,7 @@ class Statement:
         table = fields(document["statement"], "statement", "theorem", "system", "equilibrium",
                        "domain", "closed_loop", "unsafe", "constants", "ellipsoid")  # fmt: skip
         self.theorem: str = table["theorem"]
-        if self.theorem not in (ASYMPTOTIC, EXPONENTIAL, PRACTICAL):
+        if self.theorem not in (ASYMPTOTIC, EXPONENTIAL, PRACTICAL, LOCAL):
             raise Unreadable("statement.theorem: not one that this checker knows")
         self._read_system(table["system"])
         n = len(self.states)
@@ -177,9 +177,14 @@ class Statement:
         need(inside, "the equilibrium is not inside the domain")
         need(self.c1 is not None and self.c2 is not None, "c1 or c2 is missing")
         practical, fast = self.theorem == PRACTICAL, self.theorem == EXPONENTIAL
+        local = self.theorem == LOCAL
         self.bottom = self.c1 if self.core is None else min(self.c1, self.core)
-        need(0 < self.bottom <= self.c1 < self.c2, "the levels are not 0 < core, c1 < c2")
-        need((self.mu is None) == fast, "mu belongs to every theorem but the exponential one")
+        if local:
+            need(0 < self.c2 == self.c1 == self.core, "c1, c2 and core are not one level above 0")
+            need(self.epsilon is None, "epsilon does not belong to local stability")
+        else:
+            need(0 < self.bottom <= self.c1 < self.c2, "the levels are not 0 < core, c1 < c2")
+        need((self.mu is None) == (fast or local), "mu does not fit the theorem")
         need((self.alpha is not None) == fast, "alpha belongs to the exponential theorem alone")
         need(self.mu is None or self.mu > 0, "mu is not positive")
         need(self.alpha is None or self.alpha > 0, "alpha is not positive")
@@ -241,16 +246,22 @@ class Statement:
         def condition(name: str, *constraints: Constraint, regions: Any = domain) -> None:
             out.append(Condition(name, regions, constraints))
 
-        V = self.value
+        V, local = self.value, self.theorem == LOCAL
         below_c2 = Constraint("node", V, self.c2, at_least=False)
-        below_c1 = Constraint("node", V, self.c1, at_least=False)
-        rate = Constraint("rate", V, Fraction(0) if self.mu is None else -self.mu, strict=True)
-        condition("decrease", Constraint("node", V, self.bottom), below_c2, rate)
-        if self.discrete:
-            condition("containment", below_c2, Constraint("node", self._excursion(), Fraction(0),
-                                                          strict=True))  # fmt: skip
-        else:
-            condition("containment", below_c2, regions=self._faces())
+        if not local:
+            below_c1 = Constraint("node", V, self.c1, at_least=False)
+            rate = Constraint("rate", V, Fraction(0) if self.mu is None else -self.mu, strict=True)
+            condition("decrease", Constraint("node", V, self.bottom), below_c2, rate)
+            if self.discrete:
+                outside = Constraint("node", self._excursion(), Fraction(0), strict=True)
+                condition("containment", below_c2, outside)
+                above_c1 = Constraint("node", self.next_value, self.c1, strict=True)
+                condition("trap", below_c1, above_c1)
+            else:
+                condition("containment", below_c2, regions=self._faces())
+            if self.epsilon is not None:
+                condition("small set", below_c1,
+                          Constraint("node", self.distance, self.epsilon**2))  # fmt: skip
         if self.theorem != PRACTICAL:
             inside = Constraint("node", self.quadratic, self.c_q, at_least=False)
             condition("core", Constraint("node", V, self.core, at_least=False),
@@ -261,13 +272,10 @@ class Statement:
             speed = self.graph.affine([[1] * len(self.states)], [0], squares)
             condition("defined", Constraint("node", V, self.bottom, at_least=False),
                       Constraint("node", speed, VAST))  # fmt: skip
-        if self.discrete:
-            condition("trap", below_c1, Constraint("node", self.next_value, self.c1, strict=True))
-        if self.epsilon is not None:
-            condition("small set", below_c1, Constraint("node", self.distance, self.epsilon**2))
+        # Where no level of V is kept, solutions stay in the ellipsoid.
+        kept = inside if local else below_c2
         for k, (_, nodes) in enumerate(self.unsafe, 1):
-            inside_set = [Constraint("node", i, Fraction(0)) for i in nodes]
-            condition(f"avoid {k}", below_c2, *inside_set)
+            condition(f"avoid {k}", kept, *(Constraint("node", i, Fraction(0)) for i in nodes))
         return out
 
     def _excursion(self) -> int:

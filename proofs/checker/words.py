@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from flint import fmpq
 
-from .statement import CONSTANTS, EXPONENTIAL, PRACTICAL, Signal, Statement
+from .statement import CONSTANTS, EXPONENTIAL, LOCAL, PRACTICAL, Signal, Statement
 
 LONGEST = 240
 """Parts of a formula; a longer one, such as a wide network's, is no reading matter."""
@@ -51,7 +51,8 @@ def describe(s: Statement, volume: Fraction | None) -> list[str]:
 
 def _conclusion(s: Statement) -> list[str]:
     out = ["whatever the disturbance does within its range,"] if s.disturbances else []
-    out.append("the solution stays in this set" + ", and meets no unsafe set" * bool(s.unsafe))
+    where = f"{{q <= c_q = {_short(s.c_q)}}}, inside D," if s.theorem == LOCAL else "this set"
+    out.append(f"the solution stays in {where}" + ", and meets no unsafe set" * bool(s.unsafe))
     if s.theorem == PRACTICAL:
         time = (s.c2 - s.c1) / s.mu
         bound = f"{-(-time // 1)} steps" if s.discrete else f"{_short(time)} units of time"
@@ -59,6 +60,8 @@ def _conclusion(s: Statement) -> list[str]:
         out.append("nothing is claimed about convergence to a point")
     else:
         out.append("and converges to the equilibrium, which is asymptotically stable")
+    if s.theorem == LOCAL:
+        out.append("with q(x) = (x - x*)' P (x - x*) and P as in the file")
     if s.theorem == EXPONENTIAL:
         alpha = _short(s.alpha)
         law = f"(1 - {alpha})^t" if s.discrete else f"e^(-{alpha} t)"

@@ -14,7 +14,15 @@ from certify.theorem import Theorem, conclude, required_conditions
 from systems import expression as ex
 from systems.box import Box
 from systems.expression import Expression
-from tests.certify.claims import ASYMPTOTIC, EXPONENTIAL, PRACTICAL, Plant, plant, theorem_of
+from tests.certify.claims import (
+    ASYMPTOTIC,
+    EXPONENTIAL,
+    LOCAL,
+    PRACTICAL,
+    Plant,
+    plant,
+    theorem_of,
+)
 
 KINDS = [(claim, discrete) for claim in Claim for discrete in (False, True)]
 NAMES = {
@@ -24,8 +32,10 @@ NAMES = {
     (EXPONENTIAL, True): ["decrease", "containment", "core", "contraction", "trap"],
     (PRACTICAL, False): ["decrease", "containment", "defined"],
     (PRACTICAL, True): ["decrease", "containment", "trap"],
+    (LOCAL, False): ["core", "contraction"],
+    (LOCAL, True): ["core", "contraction"],
 }
-LAST = ["small set", "avoid 1", "avoid 2"]
+AVOID = ["avoid 1", "avoid 2"]
 UNSAFE = {"wall": "x1 >= 3/4", "corner": ["x1 <= -2/3", "x2 >= 2/3"]}
 
 
@@ -42,15 +52,33 @@ def loop(discrete: bool, w: str = "1/8", **changed: object) -> Plant:
 _results: dict[tuple[Claim, bool], StabilityResult] = {}
 
 
-@pytest.fixture(params=KINDS, ids=lambda k: f"{k[0].value}, {'discrete' if k[1] else 'continuous'}")
-def result(request: pytest.FixtureRequest) -> StabilityResult:
-    claim, discrete = request.param
-    if request.param not in _results:
+def _name(kind: tuple[Claim, bool]) -> str:
+    return f"{kind[0].value}, {'discrete' if kind[1] else 'continuous'}"
+
+
+def _result(claim: Claim, discrete: bool) -> StabilityResult:
+    if (claim, discrete) not in _results:
         speed = {"alpha": "1/10"} if claim is EXPONENTIAL else {"mu": "1/128"}
-        found = loop(discrete).prove(claim, 300.0, c1="1/16", c2="1/2", epsilon="2/5", **speed)
+        levels = {"c1": "1/16", "c2": "1/2", "epsilon": "2/5", **speed} if claim.has_band else {}
+        found = loop(discrete).prove(claim, 300.0, **levels)
         theorem_of(found)
-        _results[request.param] = found
-    return _results[request.param]
+        _results[claim, discrete] = found
+    return _results[claim, discrete]
+
+
+@pytest.fixture(params=KINDS, ids=_name)
+def result(request: pytest.FixtureRequest) -> StabilityResult:
+    return _result(*request.param)
+
+
+@pytest.fixture(params=[k for k in KINDS if k[0].has_band], ids=_name)
+def banded(request: pytest.FixtureRequest) -> StabilityResult:
+    return _result(*request.param)
+
+
+@pytest.fixture(params=[k for k in KINDS if not k[0].has_band], ids=_name)
+def local(request: pytest.FixtureRequest) -> StabilityResult:
+    return _result(*request.param)
 
 
 def again(result: StabilityResult, **changed: object) -> Theorem:
@@ -68,13 +96,14 @@ def again(result: StabilityResult, **changed: object) -> Theorem:
 
 def test_the_conditions_are_those_of_the_format(result: StabilityResult) -> None:
     theorem = theorem_of(result)
-    wanted = [*NAMES[theorem.claim, theorem.problem.is_discrete], *LAST]
+    last = ["small set", *AVOID] if theorem.claim.has_band else AVOID
+    wanted = [*NAMES[theorem.claim, theorem.problem.is_discrete], *last]
     needed = required_conditions(
         theorem.claim, theorem.problem, theorem.constants, theorem.ellipsoid
     )
     assert list(needed) == list(theorem.evidence) == wanted
     assert again(result).words == theorem.words
-    extra = {**theorem.evidence, "more": theorem.evidence["decrease"]}
+    extra = {**theorem.evidence, "more": theorem.evidence["avoid 1"]}
     assert list(again(result, evidence=extra).evidence) == wanted
 
 
@@ -175,14 +204,38 @@ def test_evidence_of_another_problem_is_refused(result: StabilityResult) -> None
     ],
 )
 def test_constants_that_do_not_fit(
-    result: StabilityResult, change: Callable[[Constants], Constants], message: str
+    banded: StabilityResult, change: Callable[[Constants], Constants], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        again(result, constants=change(theorem_of(result).constants))
+        again(banded, constants=change(theorem_of(banded).constants))
 
 
-def test_speeds_that_do_not_fit(result: StabilityResult) -> None:
-    theorem = theorem_of(result)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda k: replace(k, c1=k.c2 / 2), "one level"),
+        (lambda k: replace(k, core=k.c2 / 2), "one level"),
+        (lambda k: replace(k, c2=k.c2 * 2), "one level"),
+        (lambda k: replace(k, core=None), "one level"),
+        (lambda k: replace(k, c1=k.c2 * 2, c2=k.c2 * 2, core=k.c2 * 2), "core.*other constants"),
+        (lambda k: replace(k, c1=-k.c2, c2=-k.c2, core=-k.c2), "one level"),
+        (lambda k: replace(k, mu=Fraction(1)), "no μ, alpha or ε"),
+        (lambda k: replace(k, alpha=Fraction(1, 100)), "no μ, alpha or ε"),
+        (lambda k: replace(k, epsilon=Fraction(2)), "no μ, alpha or ε"),
+        (lambda k: replace(k, c_q=k.c_q * Fraction(1001, 1000)), "other constants|inside"),
+        (lambda k: replace(k, c_q=k.c_q * 10**6), "not inside the domain"),
+        (lambda k: replace(k, c_q=None), "no ellipsoid"),
+    ],
+)
+def test_constants_that_do_not_fit_an_ellipsoid(
+    local: StabilityResult, change: Callable[[Constants], Constants], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        again(local, constants=change(theorem_of(local).constants))
+
+
+def test_speeds_that_do_not_fit(banded: StabilityResult) -> None:
+    result, theorem = banded, theorem_of(banded)
     k = theorem.constants
     if k.alpha is None:
         assert k.mu is not None
@@ -211,7 +264,7 @@ def test_speeds_that_do_not_fit(result: StabilityResult) -> None:
 def test_no_claim_passes_for_another(result: StabilityResult) -> None:
     for claim in Claim:
         if claim is not theorem_of(result).claim:
-            with pytest.raises(ValueError, match=r"exponential|ellipsoid|not examined"):
+            with pytest.raises(ValueError, match=r"exponential|ellipsoid|not examined|level"):
                 again(result, claim=claim)
 
 
@@ -232,17 +285,21 @@ def test_the_words_say_all_that_follows_and_round_to_the_safe_side(
 ) -> None:
     theorem = theorem_of(result)
     words, discrete = theorem.words, theorem.problem.is_discrete
-    assert "stays there" in words and "never leaves it" in words
+    if theorem.claim.has_band:
+        assert "stays there" in words and "never leaves it" in words
+    else:  # V may rise: it is the ellipsoid that no solution leaves
+        assert "stays in the ellipsoid q" in words and "stays there" not in words
     assert "for every" in words and "disturbance" in words
     centre = "centre" if theorem.claim is PRACTICAL else "equilibrium"
-    assert "wall, corner" in words and f"0.4 of the {centre}." in words
-    if theorem.claim is not EXPONENTIAL:  # (1/2 − 1/16) · 128 = 56
+    assert "wall, corner" in words
+    assert (f"0.4 of the {centre}." in words) == theorem.claim.has_band
+    if theorem.claim in (ASYMPTOTIC, PRACTICAL):  # (1/2 − 1/16) · 128 = 56
         assert ("56 steps (a crude" if discrete else "at most 56 units of time (a crude") in words
         k = theorem.constants
         slower = replace(theorem, constants=replace(k, mu=k.mu * Fraction(9, 10)))
         assert ("63 steps" if discrete else "at most 62.23 ") in slower.words  # 62.22…
-    assert ("asymptotically" in words) == (theorem.claim is ASYMPTOTIC)
-    assert ("exponentially" in words) == (theorem.claim is EXPONENTIAL)
+    assert ("asymptotically" in words) == (theorem.claim in (ASYMPTOTIC, LOCAL))
+    assert ("exponentially" in words) == (theorem.claim in (EXPONENTIAL, LOCAL))
     assert ("Nothing is claimed" in words) == (theorem.claim is PRACTICAL)
 
 

@@ -93,5 +93,11 @@ ALL: dict[str, Callable[[], StabilityResult]] = {
     "exponential stability under a disturbance, discrete": partial(
         proved, Claim.EXPONENTIAL_STABILITY, "discrete", "product", True
     ),
+    "local stability under a disturbance": partial(
+        proved, Claim.LOCAL_STABILITY, "continuous", "product", True
+    ),
+    "local stability under a disturbance, discrete": partial(
+        proved, Claim.LOCAL_STABILITY, "discrete", "product", True
+    ),
     "without inputs": without_inputs,
 }

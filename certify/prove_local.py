@@ -1,0 +1,170 @@
+"""Local stability: an ellipsoid around the equilibrium on which its own quadratic form decreases.
+
+One bound on the whole ellipsoid decides (:mod:`certify.origin`), with next to no branching, so that
+this is the region to be had in many dimensions, where no search covers the space between two levels
+of V. The Lyapunov function is the quadratic form itself; of the candidate, only the controller is
+needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from certify.attempt import LEVEL_BUDGET, Attempt, unknown
+from certify.ellipsoid import Ellipsoid, quadratic
+from certify.levels import lower_level, lowest_violation
+from certify.origin import (
+    contraction_on_hull,
+    ellipsoids,
+    instability,
+    largest_level_inside,
+    linearisation,
+)
+from certify.split_tree import SplitTree
+from certify.stability import StabilityProblem
+from certify.theorem import Constants
+from certify.verdict import Proved
+from systems.differentiate import NotDifferentiableError
+from systems.exact import short_fraction
+
+FIRST_SHARE = Fraction(255, 256)
+"""The first ellipsoid tried has this share of the largest level that fits into the domain."""
+
+MOST_HALVINGS = 12
+"""Each ellipsoid has half the level of the one before, until one can be proved."""
+
+BISECTIONS = 4
+"""Then so often a level between the last that failed and the largest that was proved."""
+
+TRY_BUDGET = 0.08
+"""The share of the remaining time for one of them."""
+
+LOOKING = 0.6
+"""The share of the time for looking; the rest is for showing what was found."""
+
+FEW_BOXES = 63
+"""Until one is proved: the largest that takes next to no branching is the one to begin with."""
+
+WORTH = 1.02
+"""Another shape is worth proving where its ellipsoid has so many times the volume."""
+
+CORE_SHARE = 1 - Fraction(1, 2**20)
+"""c2 lies so far below c_q: {V ≤ c2} must lie in the open ellipsoid, and V is q."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    ellipsoid: Ellipsoid
+    level: Fraction
+    tree: SplitTree | None = None
+
+    @property
+    def size(self) -> float:
+        """The logarithm of the volume, but for a constant."""
+        n = len(self.ellipsoid.matrix)
+        _, logarithm = np.linalg.slogdet(self.ellipsoid.matrix)
+        return 0.5 * (n * math.log(float(self.level)) - float(logarithm))
+
+
+def local_constants(attempt: Attempt) -> Constants:
+    """The largest ellipsoid found; V of the attempt's problem becomes its quadratic form.
+
+    Raises StopError where there is none.
+    """
+    best = _largest(attempt)
+    attempt.problem = _with_value(attempt.problem, best.ellipsoid)
+    attempt.ellipsoid, attempt.c_q = best.ellipsoid, best.level
+    attempt.searches.clear()
+    _avoid(attempt)
+    # The same function, in a program with another V: its tree is searched through once more.
+    tree = best.tree if attempt.c_q == best.level else None
+    again = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q)
+    attempt.require(attempt.search("contraction", again, start=tree))
+    level = short_fraction(attempt.c_q * CORE_SHARE, down=True)
+    found = attempt.require(
+        attempt.search(
+            "core",
+            attempt.problem.core(best.ellipsoid, level, attempt.c_q),
+            relax=lower_level(0, Fraction(0)),
+        )
+    )
+    attempt.core = found.condition.violation[0].level
+    return Constants(attempt.core, attempt.core, core=attempt.core, c_q=attempt.c_q)
+
+
+def _with_value(problem: StabilityProblem, ellipsoid: Ellipsoid) -> StabilityProblem:
+    """The same closed loop with V = q."""
+    candidate = replace(
+        problem.candidate.on(problem.system), value=quadratic(ellipsoid, problem.displacement)
+    )
+    return StabilityProblem(problem.system, candidate, problem.chosen_domain)
+
+
+def _largest(attempt: Attempt) -> _Region:
+    problem = attempt.problem
+    try:
+        matrix = linearisation(problem)
+    except NotDifferentiableError:
+        raise unknown("origin: the closed loop is not Lipschitz at the equilibrium") from None
+    reason = instability(matrix, problem.is_discrete)
+    if reason is not None:
+        raise unknown(f"origin: {reason}")
+    best: _Region | None = None
+    for ellipsoid in ellipsoids(problem, matrix, scaled=True):
+        for region in _growing(attempt, ellipsoid, best):
+            best = region
+    if best is None:
+        raise unknown(
+            "origin: no ellipsoid was found on which a quadratic form decreases; "
+            "the controller may bend too sharply near the equilibrium, or the time was too short"
+        )
+    return best
+
+
+def _growing(attempt: Attempt, ellipsoid: Ellipsoid, best: _Region | None) -> Iterator[_Region]:
+    """Proved ellipsoids of that shape, each larger than the last one and than ``best``."""
+    problem = attempt.problem
+    level = short_fraction(largest_level_inside(problem, ellipsoid) * FIRST_SHARE, down=True)
+    proved = failed = Fraction(0)
+    for _ in range(MOST_HALVINGS + BISECTIONS):
+        tried = _Region(ellipsoid, level)
+        if attempt.clock.elapsed > LOOKING * attempt.clock.budget.seconds:
+            return
+        if best is not None and tried.size < best.size + math.log(WORTH):
+            return
+        condition = contraction_on_hull(problem, ellipsoid, level)
+        few = FEW_BOXES if not proved else None
+        found = attempt.search("contraction", condition, TRY_BUDGET, most_boxes=few)
+        if isinstance(found.verdict, Proved):
+            proved = level
+            best = replace(tried, tree=found.verdict.evidence)
+            yield best
+        else:
+            failed = level
+        if not failed or proved > failed * Fraction(15, 16):
+            return
+        level = short_fraction((proved + failed) / 2, down=True)
+
+
+def _avoid(attempt: Attempt) -> None:
+    """Lower c_q until the ellipsoid misses every unsafe set."""
+    problem, ellipsoid = attempt.problem, attempt.ellipsoid
+    assert ellipsoid is not None and attempt.c_q is not None
+    for number, unsafe in enumerate(problem.system.unsafe, 1):
+        condition = problem.ellipsoid_avoids(number, ellipsoid, attempt.c_q)
+        lowest = lowest_violation(condition, 0, attempt.seed)
+        if lowest is not None and lowest <= 0:
+            raise unknown(f"avoid {number}: the equilibrium lies in the unsafe set {unsafe.name}")
+        if lowest is not None and lowest < attempt.c_q:
+            guess = short_fraction(Fraction(lowest) * Fraction(1023, 1024), down=True)
+            condition = problem.ellipsoid_avoids(number, ellipsoid, guess)
+        relax = lower_level(0, Fraction(0))
+        found = attempt.search(condition.name, condition, LEVEL_BUDGET, relax=relax, frontier=0)
+        attempt.c_q = attempt.require(found).condition.violation[0].level
+    for number in range(1, len(problem.system.unsafe) + 1):
+        attempt.restate(problem.ellipsoid_avoids(number, ellipsoid, attempt.c_q))
