@@ -1,10 +1,11 @@
 # The two commands of the README are `make demo` and `make test`; each does all of its own set-up.
 #
-#   make demo    train the inverted pendulum's controller, prove it, write certificate and report
-#   make test    every test
-#   make lint    style and types
-#   make bench   the tables of benchmarks/results/
-#   make clean   remove what the others built, and the virtual environment; runs/ stays
+#   make demo       train the inverted pendulum's controller, prove it, write certificate and report
+#   make test       every test
+#   make lint       style and types
+#   make bench      the tables of benchmarks/results/
+#   make reproduce  the paper's tables and figures beside ours: benchmarks/results/reproduction/
+#   make clean      remove what the others built, and the virtual environment; runs/ stays
 #
 # Another interpreter: make test PYTHON=python3.12. More or fewer test processes: TEST_JOBS=4.
 
@@ -18,7 +19,7 @@ INSTALL := $(PIP) --editable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench reproduce clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,10 @@ lint: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks
+
+# After a run that was cut off: make reproduce ARGS=--resume
+reproduce: $(VENV)/.ready-test
+	$(BIN)/python -m benchmarks.reproduce $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

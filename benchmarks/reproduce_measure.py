@@ -1,0 +1,189 @@
+"""What is measured of a controller: cost from common starts, HJB residual, and what is proved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measure import timed
+from benchmarks.reproduce_run import rounded
+from certify import Candidate, Claim, Proved, Requested, StabilityResult
+from learners.numeric import Plant
+from systems.differentiate import gradient
+from systems.dynamics import ControlAffineSystem
+from systems.evaluate import function
+from systems.simulate import Simulation, simulate
+
+Array = NDArray[np.float64]
+START_SEED, POINT_SEED = 2024, 2025
+SHARE = 0.9
+"""Starts are uniform in the domain, shrunk about the equilibrium by this factor."""
+HORIZON = 10.0
+SAMPLES = 201
+BLOW_UP = 100.0
+"""A trajectory diverges where a coordinate leaves ±100 or cannot be followed for 10 s."""
+SETTLED = 0.02
+"""At rest: within this part of the domain's half-widths of the equilibrium at the end."""
+TOLERANCES = {"relative_tolerance": 1e-8, "absolute_tolerance": 1e-11}
+RESIDUAL_POINTS = 2000
+SHOWN, SHOWN_SAMPLES = 6, 101
+"""So many trajectories are kept for the pictures, for so many of the samples."""
+
+
+def common_starts(system: ControlAffineSystem, count: int, share: float = SHARE) -> Array:
+    """The same initial states for every controller of the system, (count, n)."""
+    drawn = system.domain.sample(count, np.random.default_rng(START_SEED))
+    centre = np.array([float(v) for v in system.equilibrium])
+    out: Array = centre + share * (drawn - centre)
+    return out
+
+
+def follow(
+    system: ControlAffineSystem, candidate: Candidate, starts: Array, samples: int = SAMPLES
+) -> Simulation:
+    """10 seconds of the closed loop."""
+    return simulate(
+        candidate.closed_loop(system), starts, HORIZON, samples=samples, blow_up=BLOW_UP,
+        **TOLERANCES,
+    )  # fmt: skip
+
+
+def cost_data(system: ControlAffineSystem, simulation: Simulation) -> dict[str, object]:
+    """Mean accumulated cost over the starts that do not diverge, and how many do."""
+    whole = simulation.completed
+    low, high = system.domain.outer()
+    centre = np.array([float(v) for v in system.equilibrium])
+    ends = np.abs(simulation.states[whole, -1] - centre) / (0.5 * (high - low))
+    curve = simulation.costs[whole].mean(axis=0) if whole.any() else None
+    return {
+        "starts": len(whole),
+        "diverged": int((~whole).sum()),
+        "unsettled": int((ends.max(axis=1, initial=0.0) > SETTLED).sum()),
+        "mean_cost": None if curve is None else float(curve[-1]),
+        "furthest_end": float(np.abs(simulation.states[whole, -1] - centre).max(initial=0.0)),
+        "costs": rounded(simulation.total_costs, 9),
+        "times": rounded(simulation.times),
+        "mean_cost_curve": None if curve is None else rounded(curve),
+        "trajectories": rounded(simulation.states[:SHOWN, :SHOWN_SAMPLES], 4),
+    }
+
+
+def cost_words(row: dict[str, Any]) -> str:
+    """A table's cell: no start is averaged away in silence."""
+    if row.get("mean_cost") is None:
+        return f"all {row['starts']} diverge" if "starts" in row else "–"
+    words = f"{row['mean_cost']:.6g}"
+    if row["diverged"]:
+        words += f" ({row['diverged']} of {row['starts']} diverge and are left out)"
+    if row["unsettled"]:
+        words += f" ({row['unsettled']} not at rest)"
+    return words
+
+
+def hjb_residual(system: ControlAffineSystem, candidate: Candidate) -> dict[str, object]:
+    """Largest and rms of |Q + DV f − ¼ DV g R⁻¹gᵀDVᵀ| at common uniform points of the domain."""
+    plant = Plant(system.nominal())
+    x = system.domain.sample(RESIDUAL_POINTS, np.random.default_rng(POINT_SEED))
+    on = candidate.on(system)
+    slope = function(gradient(on.value, system.state), system.state)(x)[0]
+    samples = plant.sample(x)
+    u = plant.greedy(samples, slope)
+    residual = np.vecdot(slope, samples.velocity(u)) + plant.running_cost(samples, u)
+    return {
+        "hjb_residual_max": float(np.abs(residual).max()),
+        "hjb_residual_rms": float(np.sqrt(np.mean(residual**2))),
+    }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds a proof may take, and how often one that is quick is repeated."""
+
+    budget: float = 30.0
+    repeats: int = 3
+    quick: float = 3.0
+
+
+def proof_data(
+    system: ControlAffineSystem, candidate: Candidate, asked: Requested, limits: Limits
+) -> dict[str, object]:
+    """Verdict, constants (exact fractions as text), region and seconds of one claim."""
+    found = timed(system, candidate, asked, limits.budget, 1)
+    if found.seconds <= limits.quick and limits.repeats > 1:
+        found = timed(system, candidate, asked, limits.budget, limits.repeats)
+    data = found.data()
+    data["claim"] = asked.claim.value
+    data["boxes"] = found.result.boxes
+    data["domain"] = [[str(a), str(b)] for a, b in _sides(found.result)]
+    data |= region_data(found.result)
+    return data
+
+
+def region_data(result: StabilityResult) -> dict[str, object]:
+    """A lower bound of the proved region's volume, and how it is shown."""
+    paving = result.paving
+    if not isinstance(result.verdict, Proved) or paving is None:
+        return {"volume": None, "volume_by": ""}
+    how = getattr(paving, "method", None) or "inner paving"
+    return {"volume": float(paving.volume), "volume_by": str(how)}
+
+
+def _sides(result: StabilityResult) -> list[tuple[Any, Any]]:
+    domain = result.problem.domain
+    return list(zip(domain.lower, domain.upper, strict=True))
+
+
+def local_claim() -> Claim | None:
+    """The ellipsoid theorem, where this version has it."""
+    return Claim.__members__.get("LOCAL_STABILITY")
+
+
+def largest_region(
+    system: ControlAffineSystem,
+    candidate: Candidate,
+    limits: Limits,
+    asked: Requested | None = None,
+) -> dict[str, object]:
+    """The largest region proved for the candidate's V, and the ellipsoid that needs no search."""
+    out: dict[str, object] = {
+        "proof": proof_data(system, candidate, asked or Requested(), limits),
+        "ellipsoid": None,
+    }
+    claim = local_claim()
+    if claim is not None and (asked is None or asked.claim.closes_origin):
+        out["ellipsoid"] = proof_data(system, candidate, Requested(claim=claim), limits)
+    return out
+
+
+def is_proved(proof: Any) -> bool:
+    return isinstance(proof, dict) and proof.get("verdict") == "proved"
+
+
+def verdict_words(proof: dict[str, Any]) -> str:
+    """Never a bare no: the reason is beside it."""
+    return "proved" if is_proved(proof) else f"{proof['verdict']}: {proof['reason']}"
+
+
+def constant(proof: dict[str, Any], name: str) -> str:
+    """A proved constant as a decimal; the JSON holds the fraction."""
+    from fractions import Fraction
+
+    constants = proof.get("constants")
+    if not is_proved(proof) or not constants or constants.get(name) is None:
+        return "–"
+    return f"{float(Fraction(constants[name])):.4g}"
+
+
+def seconds_words(value: float | None) -> str:
+    """Three digits: 0.00123, 12.3, 123."""
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
+def number(value: float | None, form: str = ".2e") -> str:
+    return "–" if value is None or not math.isfinite(value) else format(value, form)
