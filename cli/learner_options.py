@@ -34,7 +34,7 @@ def note_ignored(options: Mapping[str, Any]) -> None:
             continue
         note(
             f"{flag(option)} is ignored: the learner {entry.name} has none "
-            f"({' and '.join(users(option))} {'has' if len(users(option)) == 1 else 'have'})"
+            f"(it is for {', '.join(users(option))})"
         )
     given = click.get_current_context().get_parameter_source("rounds")
     if not entry.refits and given is ParameterSource.COMMANDLINE and options["rounds"] > 1:
@@ -97,6 +97,11 @@ def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
         raise InputError("give --initial-gain or --initial-policy, not both")
     if not entry.options and _given(options):
         raise InputError(f"the learner {entry.name} takes no initial policy; leave it out")
+    if _given(options) and not plant.system.input_dimension:
+        raise InputError(
+            f"{plant.system.name} has no inputs, so that there is no policy to start from; leave "
+            "--initial-gain and --initial-policy out"
+        )
     activation = options["activation"]
     if activation is not None and activation not in entry.activations:
         raise InputError(

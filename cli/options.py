@@ -182,7 +182,7 @@ training = chained(
     click.option(
         "--iterations",
         type=click.IntRange(1, 1000),
-        help="Of policy iteration, at most." + of("iterations"),
+        help="Of policy iteration (of zubov: Newton steps), at most." + of("iterations"),
     ),
     click.option(
         "--order",

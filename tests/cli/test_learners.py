@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ import pytest
 
 from certify.candidate import Candidate
 from cli.inputs import load_plant
-from cli.learner_options import learner_settings, make_learner, rounds_of, with_defaults
+from cli.learner_options import (
+    learner_class,
+    learner_settings,
+    make_learner,
+    rounds_of,
+    with_defaults,
+)
 from cli.learners import LEARNERS, OPTIONS, LearnerEntry, defaults_in_words, title
 from cli.main import run
 from cli.options import training
@@ -80,9 +86,19 @@ def test_the_help_teaches_who_takes_what(stableproof: Run, command: str) -> None
     assert "50 (pinn-pi)" in told and "100 (elm-pi" in told
 
 
+@pytest.mark.parametrize("entry", LEARNERS.values(), ids=lambda entry: entry.name)
+def test_the_table_says_what_the_learner_does(entry: LearnerEntry) -> None:
+    """Its options are settings of the learner, with the same defaults."""
+    settings = {f.name: f.default for f in fields(learner_class(entry))}
+    assert {o: settings.get(o, "no such setting") for o in entry.options} == dict(entry.options)
+    assert ("seed" in settings) is entry.seeded
+    for kind in entry.activations:
+        assert learner_class(entry)(activation=kind).activation == kind
+
+
 def test_defaults_are_grouped_by_learner() -> None:
     assert defaults_in_words("order") == "4 (galerkin)"
-    assert defaults_in_words("iterations") == "10 (elm-pi, pinn-pi, galerkin)"
+    assert defaults_in_words("iterations") == "10 (elm-pi, pinn-pi, galerkin), 25 (zubov)"
 
 
 def test_runs_of_old_are_still_the_same_runs() -> None:
@@ -209,6 +225,13 @@ def test_bad_input_takes_no_folder(
     for command in ("train", "run"):
         assert part in refused(command, "pendulum", *given, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--initial-gain", "--initial-policy"])
+@pytest.mark.parametrize("name", ["elm-pi", "galerkin", "zubov"])
+def test_a_system_without_inputs_takes_no_policy(refused: Refused, name: str, option: str) -> None:
+    message = refused("train", "van-der-pol-reversed-1", "--learner", name, option, "1")
+    assert "van-der-pol-reversed-1 has no inputs" in message and option in message
 
 
 def test_a_missing_library_is_told(
