@@ -1,7 +1,8 @@
 """What TensorBoard shows of a training, where it is installed: curves by round, and the picture.
 
-Its own writer of event files is used, or that of tensorboardX, which has the same interface. Either
-spares the import of torch, whose ``torch.utils.tensorboard`` is the former under another name.
+Its own writer of event files is used, which imports neither torch nor TensorFlow. That of torch,
+``torch.utils.tensorboard``, is the same writer behind an import of torch; and tensorboardX imports
+torch where there is one.
 """
 
 from __future__ import annotations
@@ -19,11 +20,6 @@ from cli.training_record import SERIES, Entry
 FOLDER = "tensorboard"
 SUFFIX = ".stableproof"
 """Of our event files' names: a fresh run removes those of a former run, and no others."""
-LIBRARIES = {
-    "tensorboard": ("summary.writer.event_file_writer", "compat.proto"),
-    "tensorboardX": ("event_file_writer", "proto"),
-}
-"""Where each library keeps its writer, and the messages that are written."""
 TAGS = {
     "loss": "loss",
     "hjb_residual_max": "residual/HJB max",
@@ -35,25 +31,21 @@ STEP_TAG = "loss by step"
 
 
 def open_events(folder: Path, *, fresh: bool) -> TrainingEvents | None:
-    """Event files under a run's folder; None where neither library is installed.
+    """Event files under a run's folder; None where TensorBoard is not installed.
 
     ``fresh``: a training begins, and the event files of a former run are removed.
     """
-    name = next((n for n in LIBRARIES if find_spec(n) is not None), None)
-    if name is None:
+    if find_spec("tensorboard") is None:
         return None
-    writer, messages = LIBRARIES[name]
+    writer = import_module("tensorboard.summary.writer.event_file_writer")
+    event = import_module("tensorboard.compat.proto.event_pb2")
+    summary = import_module("tensorboard.compat.proto.summary_pb2")
     there = folder / FOLDER
     if fresh:
         for old in there.glob(f"round-*/events.out.tfevents.*{SUFFIX}"):
             with contextlib.suppress(OSError):
                 old.unlink()
-    return TrainingEvents(
-        there,
-        import_module(f"{name}.{writer}").EventFileWriter,
-        import_module(f"{name}.{messages}.event_pb2").Event,
-        import_module(f"{name}.{messages}.summary_pb2").Summary,
-    )
+    return TrainingEvents(there, writer.EventFileWriter, event.Event, summary.Summary)
 
 
 class TrainingEvents:

@@ -317,27 +317,21 @@ class Summary(SimpleNamespace):
         pass
 
 
-@pytest.fixture(params=["tensorboard", "tensorboardX"])
-def stand_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    name = str(request.param)
-    deep = "summary.writer." if name == "tensorboard" else ""
-    compat = "compat." if name == "tensorboard" else ""
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: dict[str, dict[str, object]] = {
-        f"{deep}event_file_writer": {"EventFileWriter": Writer},
-        f"{compat}proto.event_pb2": {"Event": SimpleNamespace},
-        f"{compat}proto.summary_pb2": {"Summary": Summary},
+        "summary.writer.event_file_writer": {"EventFileWriter": Writer},
+        "compat.proto.event_pb2": {"Event": SimpleNamespace},
+        "compat.proto.summary_pb2": {"Summary": Summary},
     }
-    for other in ("tensorboard", "tensorboardX"):
-        monkeypatch.setitem(sys.modules, other, None)
-    package(monkeypatch, name)
+    package(monkeypatch, "tensorboard")
     for path, members in parts.items():
         words = path.split(".")
         for k in range(1, len(words) + 1):
-            module = package(monkeypatch, ".".join([name, *words[:k]]))
+            module = package(monkeypatch, ".".join(["tensorboard", *words[:k]]))
         vars(module).update(members)
     monkeypatch.setattr("cli.training_events.open_events", OPEN)
     Writer.made = []
-    return name
 
 
 def package(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
@@ -406,7 +400,6 @@ def test_a_tensorboard_that_fails_is_told_once(
 def test_without_tensorboard_there_is_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("tensorboard", "tensorboardX"):
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     assert OPEN(tmp_path, fresh=True) is None
     assert list(tmp_path.iterdir()) == []
