@@ -3,6 +3,7 @@
 from learners.elm_pi import ElmPolicyIteration
 from learners.galerkin import GalerkinPolicyIteration
 from learners.lqr import lqr, lqr_candidate
+from learners.pinn_pi import PinnPolicyIteration
 from learners.refine import Attempt, refine
 from learners.zubov import ZubovLearning
 
@@ -10,6 +11,7 @@ __all__ = [
     "Attempt",
     "ElmPolicyIteration",
     "GalerkinPolicyIteration",
+    "PinnPolicyIteration",
     "ZubovLearning",
     "lqr",
     "lqr_candidate",

@@ -169,8 +169,10 @@ class Network:
         out = np.zeros(len(z))
         for sign in self.signs:
             h = z.T
-            for l, (W, b) in enumerate(layers):
-                h = _DERIVATIVES[self.activation]((W * sign if not l else W) @ h + b[:, None])[0]
+            for level, (W, b) in enumerate(layers):
+                h = _DERIVATIVES[self.activation]((W * sign if not level else W) @ h + b[:, None])[
+                    0
+                ]
             out += beta @ h
         return out
 
@@ -179,8 +181,8 @@ class Network:
         out = np.zeros((self.dimension, len(z)))
         for sign in self.signs:
             h, passed = z.T, []
-            for l, (W, b) in enumerate(layers):
-                weights = W * sign if not l else W
+            for level, (W, b) in enumerate(layers):
+                weights = W * sign if not level else W
                 h, slope, _ = _DERIVATIVES[self.activation](weights @ h + b[:, None])
                 passed.append((weights, slope))
             back = np.broadcast_to(beta[:, None], h.shape)
@@ -194,8 +196,8 @@ class Network:
     ) -> tuple[list[_Swept], Array]:
         """Both passes for one copy; also ḣ of the last layer."""
         h, dh, forward = z.T, v.T, []
-        for l, (W, b) in enumerate(layers):
-            weights = W * sign if not l else W
+        for level, (W, b) in enumerate(layers):
+            weights = W * sign if not level else W
             da = weights @ dh
             before = h, dh
             h, slope, bend = _DERIVATIVES[self.activation](weights @ h + b[:, None])
@@ -221,10 +223,10 @@ class Network:
             swept, dh = self._sweep(layers, beta, sign, z, v)
             values += beta @ dh
             at = 0
-            for l, ((rows, columns), s) in enumerate(zip(self._places, swept, strict=True)):
+            for level, ((rows, columns), s) in enumerate(zip(self._places, swept, strict=True)):
                 part = s.abar[rows] * s.h[columns]
                 part += s.dabar[rows] * s.dh[columns]
-                if not l:
+                if not level:
                     part *= sign[rows, columns][:, None]
                 out[at : at + len(rows)] += part
                 at += len(rows)
@@ -239,9 +241,9 @@ class Network:
         for sign in self.signs:
             swept, dh = self._sweep(layers, beta, sign, z, v)
             parts: list[Array] = []
-            for l, ((rows, columns), s) in enumerate(zip(self._places, swept, strict=True)):
+            for level, ((rows, columns), s) in enumerate(zip(self._places, swept, strict=True)):
                 W = (s.abar * weights) @ s.h.T + (s.dabar * weights) @ s.dh.T
-                if not l:
+                if not level:
                     W *= sign
                 parts += [W[rows, columns], s.abar @ weights]
             out += np.concatenate([*parts, dh @ weights])
