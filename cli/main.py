@@ -26,6 +26,7 @@ COMMANDS = {
     "gate": ("cli.commands.gate", "Prove or re-check the claims of a file, for CI."),
     "report": ("cli.commands.report", "Write the report of a finished run anew."),
     "export": ("cli.commands.export", "Write files for other tools: SMT-LIB, ONNX, C and more."),
+    "region": ("cli.commands.region", "Measure a proved region, beside the simulated one."),
     "backends": (
         "cli.commands.backends",
         "List the solvers: versions, soundness, what is missing.",
