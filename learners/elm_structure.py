@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 PROBES = 4
 TOLERANCE = 1e-9
 MOST_ENUMERATED = 8
-"""All sign patterns are tried up to this dimension; beyond it, −1 alone."""
+"""All sign patterns are tried up to this dimension, unless a caller asks for more; beyond it, −1
+alone. An orbit of features has as many neurons as there are symmetries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,12 @@ def unstructured(dimension: int) -> Structure:
     return Structure(np.ones((1, dimension)), (tuple(range(dimension)),), pairs)
 
 
-def detect_structure(plant: Plant, policy: Policy) -> Structure:
+def detect_structure(
+    plant: Plant, policy: Policy, *, most_enumerated: int = MOST_ENUMERATED
+) -> Structure:
     """The structure that the HJB equation and the first policy have in common.
+
+    All sign patterns are tried up to the dimension ``most_enumerated``; beyond it, −1 alone.
 
     Both are functions of (x, p): the Hamiltonian, and p·(f + g k₀) for the first policy k₀. They
     are evaluated at a few random points of the domain; at the same points with signs flipped; and
@@ -58,7 +63,7 @@ def detect_structure(plant: Plant, policy: Policy) -> Structure:
     low, high = plant.ends
     unit, p = _probes(n)
     x = low + (high - low) * unit
-    patterns = _sign_patterns(_centred(plant))
+    patterns = _sign_patterns(_centred(plant), most_enumerated)
     pairs, masks = _pair_masks(n)
     here, flipped, mixed = _at_once(
         lambda x, p: _observed(plant, policy, x, p),
@@ -130,10 +135,10 @@ def _centred(plant: Plant) -> tuple[bool, ...]:
 
 
 @lru_cache
-def _sign_patterns(may_flip: tuple[bool, ...]) -> Array:
+def _sign_patterns(may_flip: tuple[bool, ...], most_enumerated: int) -> Array:
     """Rows of ±1, identity first."""
     n, free = len(may_flip), np.flatnonzero(may_flip)
-    if len(free) <= MOST_ENUMERATED:
+    if len(free) <= most_enumerated:
         choices = np.array(list(itertools.product((1.0, -1.0), repeat=len(free))))
         out = np.ones((len(choices), n))
         out[:, free] = choices.reshape(len(choices), len(free))
