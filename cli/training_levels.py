@@ -55,13 +55,15 @@ class Stage:
 class Slice:
     """Values on a grid through x* along one or two states: ``values`` (K, rows, columns).
 
-    One row for one state. ``lines`` are the grid's coordinates along each of ``states``.
+    One row for one state. ``lines`` are the grid's coordinates along each of ``states``; they
+    reach over ``box``, a fraction of the domain, where all of V was learnt.
     """
 
     states: tuple[int, ...]
     lines: tuple[Array, ...]
     shown: Sequence[Learnt]
     values: Array
+    box: float
 
 
 def slice_of(stage: Stage, learnt: Sequence[Learnt]) -> Slice | None:
@@ -70,9 +72,10 @@ def slice_of(stage: Stage, learnt: Sequence[Learnt]) -> Slice | None:
     if not shown:
         return None
     states = (0,) if stage.dimension == 1 else states_that_matter(stage, shown[-1])
-    lines = tuple(
-        np.linspace(stage.low[k], stage.high[k], LINE if len(states) == 1 else GRID) for k in states
-    )
+    box = min(1.0, max(v.box for v in shown))
+    low, high = (stage.centre + box * (end - stage.centre) for end in (stage.low, stage.high))
+    count = LINE if len(states) == 1 else GRID
+    lines = tuple(np.linspace(low[k], high[k], count) for k in states)
     grids = np.meshgrid(*lines)
     points = np.tile(stage.centre, (grids[0].size, 1))
     for k, grid in zip(states, grids, strict=True):
@@ -81,10 +84,12 @@ def slice_of(stage: Stage, learnt: Sequence[Learnt]) -> Slice | None:
         points < stage.centre, stage.centre - stage.low, stage.high - stage.centre
     ).clip(1e-300)
     share = away.max(axis=1)
-    values = [np.where(share <= v.box * (1 + 1e-9), v.on(states, points), np.nan) for v in shown]
+    values = [
+        np.where(share <= v.box * (1 + 1e-9), v.on((states, box), points), np.nan) for v in shown
+    ]
     shape = (len(shown), -1, len(lines[0]))
     table = np.stack(values).reshape(shape)
-    return Slice(states, lines, shown, table) if np.isfinite(table).any() else None
+    return Slice(states, lines, shown, table, box) if np.isfinite(table).any() else None
 
 
 def spread(learnt: Sequence[Learnt]) -> list[Learnt]:

@@ -164,7 +164,7 @@ def _levels(axes: Axes, stage: Stage, record: TrainingRecord, values: Slice) -> 
                 linestyles="solid",
             )  # fmt: skip
             axes.plot([], [], color=colour, linewidth=width, label=_words(found))
-    _domain(axes, stage, i, j)
+    _frame(axes, values)
     _points(axes, stage, record, i, j)
     axes.set_box_aspect(1)
     axes.locator_params(nbins=6)
@@ -195,14 +195,15 @@ def _words(found: Learnt) -> str:
     return "candidate" if found.iteration is None else f"iteration {found.iteration}"
 
 
-def _domain(axes: Axes, stage: Stage, i: int, j: int) -> None:
+def _frame(axes: Axes, values: Slice) -> None:
+    """The domain, or the part of it where V was learnt, and a margin."""
     from matplotlib.patches import Rectangle
 
-    (a, b), (c, d) = (stage.low[[i, j]], stage.high[[i, j]])
+    (a, c), (b, d) = (line[[0, -1]] for line in values.lines)
     axes.add_patch(
         Rectangle(
             (a, b), c - a, d - b, fill=False, linestyle="-.", edgecolor=style.GREY, linewidth=1.0,
-            label="domain",
+            label="domain" if values.box == 1.0 else f"{values.box:.3g}-fold domain",
         )
     )  # fmt: skip
     axes.set_xlim(a - MARGIN * (c - a), c + MARGIN * (c - a))
@@ -226,12 +227,12 @@ def _points(axes: Axes, stage: Stage, record: TrainingRecord, i: int, j: int) ->
     for k, (number, point) in enumerate(record.found):
         axes.plot(
             point[i], point[j], "X", color=style.RED, markersize=10, markeredgecolor="white",
-            markeredgewidth=1.0, zorder=8, clip_on=False, linestyle="none",
+            markeredgewidth=1.0, zorder=8, linestyle="none",
             label=f"counterexample{projected}" if k == 0 else None,
         )  # fmt: skip
         axes.annotate(
             f"{number}", (point[i], point[j]), xytext=(6, 4), textcoords="offset points",
-            fontsize=SMALL, color=style.RED, weight="bold", zorder=9, annotation_clip=False,
+            fontsize=SMALL, color=style.RED, weight="bold", zorder=9,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
 
@@ -250,7 +251,7 @@ def _curves(axes: Axes, stage: Stage, record: TrainingRecord, values: Slice) -> 
             f"{number}", (point[0], 1.0), xycoords=("data", "axes fraction"), xytext=(4, -10),
             textcoords="offset points", fontsize=SMALL, color=style.RED, weight="bold",
         )  # fmt: skip
-    axes.set_xlim(stage.low[0], stage.high[0])
+    axes.set_xlim(x[0], x[-1])
     axes.set_xlabel(style.label(stage.names[0], stage.units[0]))
     axes.set_title("$V$ by iteration")
     open_sides(axes)

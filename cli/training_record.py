@@ -66,7 +66,8 @@ class Learnt:
 class TrainingRecord:
     """A compact history of all rounds.
 
-    ``learnt`` are value functions of the latest round that has any. ``found`` are counterexamples
+    ``learnt`` are value functions of the latest round that has any, since its learner last gave
+    up and began anew on a smaller part of the domain. ``found`` are counterexamples
     with the round that found them, ``given`` (M, n) all points that training was given.
     """
 
@@ -97,16 +98,20 @@ class TrainingRecord:
             self._learn(Learnt(entry.iteration, value, numbers.get("box", 1.0)))
         return entry
 
-    def finish_round(self, value: Value) -> None:
-        """The round's candidate is there; ``value`` is its V. What comes next is the next round."""
-        self._learn(Learnt(None, value))
+    def finish_round(self, value: Value, box: float = 1.0) -> None:
+        """The round's candidate is there; ``value`` is its V, learnt on a fraction of the domain.
+
+        What comes next is the next round.
+        """
+        self._learn(Learnt(None, value, box))
         self._finished = True
 
     def _next_iteration(self) -> int:
         return 1 + sum(e.ends_iteration for e in self.entries if e.round == self.round)
 
     def _learn(self, found: Learnt) -> None:
-        if self.learnt and self.learnt[-1].iteration is None:  # of the round before
+        last = self.learnt[-1] if self.learnt else found
+        if last.iteration is None or found.box < last.box:  # of the round before; or begun anew
             self.learnt.clear()
         self.learnt.append(found)
         if len(self.learnt) > MOST_VALUES:

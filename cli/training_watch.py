@@ -85,7 +85,9 @@ class TrainingWatch:
         """A round's candidate is there."""
         if self.folder is None:
             return
-        self.record.finish_round(_value_of(candidate))
+        part = candidate.provenance.get("trained_fraction")
+        box = float(part) if isinstance(part, int | float) and 0 < part < 1 else 1.0
+        self.record.finish_round(_value_of(candidate), box)
         if self.record.entries:
             self._write_table()
 

@@ -35,6 +35,19 @@ def test_entries_are_counted_by_rounds_and_iterations() -> None:
     assert [v.iteration for v in record.learnt] == [2]  # those of the round before are gone
 
 
+def test_a_learner_that_begins_anew_on_a_smaller_part_is_shown_from_there() -> None:
+    record = TrainingRecord()
+    for box in (0.5, 1.0, 0.25, 0.3):
+        record.add({"value": square, "box": box})
+    assert [v.iteration for v in record.learnt] == [3, 4]
+    record.finish_round(square, 0.3)
+    assert [v.box for v in record.learnt] == [0.25, 0.3, 0.3]
+    stage = Stage.of(zoo.system("pendulum"))
+    found = slice_of(stage, record.learnt)
+    assert found is not None and found.box == 0.3
+    assert [line[-1] for line in found.lines] == [0.3, 0.3]
+
+
 def test_the_table_is_read_back_exactly() -> None:
     record = TrainingRecord()
     record.add({"iteration": 1, "step": 2, "loss": 1 / 3})
