@@ -28,6 +28,7 @@ from benchmarks import (
     mutations,
     proofs,
     single_systems,
+    zubov,
 )
 from benchmarks.measure import warm_up
 from benchmarks.report import RESULTS, Report, conditions_of_measurement
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterator[Report]]] = {
     "dimensions": dimensions.run,
     "growth": growth.run,
     "elm": elm_bars.run,
+    "zubov": zubov.run,
     "checker": checker.run,
     "mutations": mutations.run,
     "fuzz_checker": fuzz_checker.run,

@@ -71,7 +71,7 @@ class ZubovLearning:
     initial_gain: Array | None = field(default=None, compare=False)
     initial_policy: Expression | None = field(default=None, compare=False)
     enlarge: bool = True
-    iterations: int = 25
+    iterations: int = 50
     regularization: float = 1e-9
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ EQUATION_WEIGHT = 0.01
 ORIGIN_WEIGHT = 0.1
 """How much the Hessian at x* counts, against all rows of the equation together."""
 EXTRA_SLOPE = 1e-3
-STEPS = 2.0 ** -np.arange(8)
+LONGEST_STEP, HALVINGS = 2.0, 24
 SETTLED = 1e-4
 
 Progress = Callable[[dict[str, object], Array], None]
@@ -100,8 +100,8 @@ class Fit:
                 break
             active = violated
             aim = self.equation.solve(np.vstack([A, C[active]]), np.append(r, c[active]))
-            tried = [(self.cost(beta + t * (aim - beta)), t) for t in STEPS]
-            best, step = min(tried)
+            step = self._best_step(beta, aim - beta)
+            best = self.cost(beta + step * (aim - beta))
             if not best < cost:
                 break
             beta, before, cost = beta + step * (aim - beta), cost, best
@@ -109,12 +109,23 @@ class Fit:
                 "iteration": iteration,
                 "loss": cost,
                 "violated": int(active.sum()),
-                "step_length": float(step),
+                "step_length": step,
             }
             progress(entry, beta)
             if cost > (1 - SETTLED) * before:
                 break
         return beta
+
+    def _best_step(self, beta: Array, move: Array) -> float:
+        """The t in [0, 2] of least cost(beta + t move), by bisection: its slope grows with t."""
+        (A, r), (C, c) = self.equalities, self.limits
+        u, du, v, dv = A @ beta - r, A @ move, C @ beta - c, C @ move
+        low, high = 0.0, LONGEST_STEP
+        for _ in range(HALVINGS):
+            t = 0.5 * (low + high)
+            slope = (u + t * du) @ du + np.maximum(v + t * dv, 0.0) @ dv
+            low, high = (low, t) if slope > 0.0 else (t, high)
+        return 0.5 * (low + high)
 
 
 def assemble(equation: Equation, points: Points) -> Fit:

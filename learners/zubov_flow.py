@@ -32,7 +32,7 @@ ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 TOLERANCE = 1e-6
 """Local error a step, relative to the half-widths of the box."""
 MOST_STEPS = 3000
-SMALLEST_STEP = 1e-14
+SMALLEST_STEP, LARGEST_STEP = 1e-14, 1e14
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Flow:
         """
         count, n = starts.shape
         out = np.full(count, np.inf)
-        rows = np.flatnonzero(self._inside(starts))
+        rows = np.flatnonzero(self.holds(starts))
         y = np.hstack([starts[rows], np.zeros((len(rows), 1))])
         with np.errstate(all="ignore"):
             rate = self._rate(y)
@@ -68,7 +68,7 @@ class Flow:
                 arrived = to_go <= self.arrival
                 out[rows[arrived]] = y[arrived, n] + to_go[arrived]
                 sound = np.asarray(np.isfinite(rate).all(axis=1)) & (step > SMALLEST_STEP)
-                going = ~arrived & self._inside(y[:, :n]) & sound
+                going = ~arrived & self.holds(y[:, :n]) & sound
                 if not going.any():
                     break
                 rows, y, rate, step = rows[going], y[going], rate[going], step[going]
@@ -81,11 +81,13 @@ class Flow:
         out: Array = np.vecdot(d @ self.matrix, d)
         return out
 
-    def _inside(self, x: Array) -> NDArray[np.bool_]:
+    def holds(self, x: Array) -> NDArray[np.bool_]:
+        """Which points (N, n) are in the box; (N,)."""
         return np.asarray(((self.low <= x) & (x <= self.high)).all(axis=1))
 
     def _rate(self, y: Array) -> Array:
-        x = np.clip(y[:, :-1], self.low, self.high)
+        x = y[:, :-1]
+        x = np.clip(np.where(np.isfinite(x), x, self.x_star), self.low, self.high)
         velocity = self.field(x)
         cost = np.zeros(len(x)) if self.cost is None else self.cost(x, velocity)
         return np.column_stack([velocity, cost])
@@ -109,7 +111,8 @@ class Flow:
         good = relative <= 1.0
         y = np.where(good[:, None], moved, y)
         rate = np.where(good[:, None], rates[-1], rate)
-        return y, rate, step * np.clip(0.9 * np.maximum(relative, 1e-8) ** -0.2, 0.1, 4.0)
+        factor = np.clip(0.9 * np.maximum(relative, 1e-8) ** -0.2, 0.1, 4.0)
+        return y, rate, np.minimum(step * factor, LARGEST_STEP)
 
 
 def _combined(weights: tuple[float, ...], rates: list[Array]) -> Array:

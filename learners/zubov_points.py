@@ -24,6 +24,7 @@ REFINEMENTS, SECTIONS = 3, 12
 FIRST_RAYS = 32
 LARGEST_REACH = 1.3
 """How far beyond the boundary, as a share of its distance, values are asked for."""
+BEYOND_DOMAIN = 0.02
 EXTRA_MARGIN = 0.05
 MOST_REPEATS = 100
 CLOSEST = 3.3
@@ -162,6 +163,11 @@ def draw_points(region: Region, count: int, generator: np.random.Generator) -> P
     beyond = region.along(1.0 + excess, generator)
     far = _far(region, count // 4, generator)
     outside, excess = np.vstack([beyond, far]), np.append(excess, np.full(len(far), 0.3))
+    room = BEYOND_DOMAIN * (
+        region.flow.high - region.flow.low
+    )  # W need not be anything farther out
+    kept = ((region.flow.low - room <= outside) & (outside <= region.flow.high + room)).all(axis=1)
+    outside, excess = outside[kept], excess[kept]
     back = np.isfinite(region.flow.costs(outside))  # behind a fold of the boundary
     interior = np.vstack(
         [region.along(shares, generator), near, region.along(small, generator), outside[back]]

@@ -46,6 +46,7 @@ def promise(
     x = points.interior[away]
     rising = equation.slopes(x) @ beta >= 0.0
     outside = np.vstack([points.boundary, points.outside])
+    outside = outside[region.flow.holds(outside)]
     level = min(
         (equation.basis.values(x[rising]) @ beta).min(initial=np.inf),
         (equation.basis.values(outside) @ beta).min(initial=np.inf),
