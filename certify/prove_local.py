@@ -35,11 +35,14 @@ from systems.exact import short_fraction
 FIRST_SHARE = Fraction(255, 256)
 """The first ellipsoid tried has this share of the largest level that fits into the domain."""
 
-MOST_HALVINGS = 12
-"""Each ellipsoid has half the level of the one before, until one can be proved."""
+MOST_TRIES = 14
+"""So many levels are tried of one shape, at most."""
 
-BISECTIONS = 4
-"""Then so often a level between the last that failed and the largest that was proved."""
+STEP = 4
+"""From one level to the next, until one is proved and one is not."""
+
+CLOSE = Fraction(7, 8)
+"""A level that was proved and one that was not are close enough."""
 
 TRY_BUDGET = 0.08
 """The share of the remaining time for one of them."""
@@ -47,7 +50,7 @@ TRY_BUDGET = 0.08
 LOOKING = 0.6
 """The share of the time for looking; the rest is for showing what was found."""
 
-FEW_BOXES = 63
+FEW_BOXES = 7
 """Until one is proved: the largest that takes next to no branching is the one to begin with."""
 
 WORTH = 1.02
@@ -127,28 +130,36 @@ def _largest(attempt: Attempt) -> _Region:
 
 
 def _growing(attempt: Attempt, ellipsoid: Ellipsoid, best: _Region | None) -> Iterator[_Region]:
-    """Proved ellipsoids of that shape, each larger than the last one and than ``best``."""
-    problem = attempt.problem
-    level = short_fraction(largest_level_inside(problem, ellipsoid) * FIRST_SHARE, down=True)
-    proved = failed = Fraction(0)
-    for _ in range(MOST_HALVINGS + BISECTIONS):
-        tried = _Region(ellipsoid, level)
-        if attempt.clock.elapsed > LOOKING * attempt.clock.budget.seconds:
+    """Proved ellipsoids of that shape, each larger than the last one and than ``best``.
+
+    The first is the largest of a few that takes next to no branching; then branching enlarges it.
+    """
+    whole = largest_level_inside(attempt.problem, ellipsoid) * FIRST_SHARE
+    level = top = short_fraction(whole, down=True)
+    proved, failed = Fraction(0), STEP * top
+    for _ in range(MOST_TRIES):
+        region = _Region(ellipsoid, level)
+        worth = best is None or region.size > best.size + math.log(WORTH)
+        if not worth or attempt.clock.elapsed > LOOKING * attempt.clock.budget.seconds:
             return
-        if best is not None and tried.size < best.size + math.log(WORTH):
-            return
-        condition = contraction_on_hull(problem, ellipsoid, level)
-        few = FEW_BOXES if not proved else None
-        found = attempt.search("contraction", condition, TRY_BUDGET, most_boxes=few)
-        if isinstance(found.verdict, Proved):
-            proved = level
-            best = replace(tried, tree=found.verdict.evidence)
-            yield best
-        else:
+        found = _shown(attempt, region, None if proved else FEW_BOXES)
+        if found is not None:
+            proved, best = level, found
+            yield found
+        elif proved:  # what fails without branching may still be proved with it
             failed = level
-        if not failed or proved > failed * Fraction(15, 16):
+        if proved > min(top, failed) * CLOSE:
             return
-        level = short_fraction((proved + failed) / 2, down=True)
+        higher = min(top, STEP * proved, (proved + failed) / 2)
+        level = short_fraction(higher if proved else level / STEP, down=True)
+
+
+def _shown(attempt: Attempt, region: _Region, most_boxes: int | None) -> _Region | None:
+    condition = contraction_on_hull(attempt.problem, region.ellipsoid, region.level)
+    found = attempt.search("contraction", condition, TRY_BUDGET, most_boxes=most_boxes)
+    if not isinstance(found.verdict, Proved):
+        return None
+    return replace(region, tree=found.verdict.evidence)
 
 
 def _avoid(attempt: Attempt) -> None:

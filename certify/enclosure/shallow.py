@@ -67,6 +67,8 @@ class ShallowModels:
         powers = _powers(layer.weight, self.high)
         self.products = [_columns(layer.betas, powers, self.high, d) for d in range(self.top + 1)]
         self.error = self._coefficient_errors(powers, reach)
+        self._number = self.high.index()
+        self._moduli: dict[int, Array] = {}
         self.plans = {
             register: [self._plan(entry) for entry in entries]
             for register, entries in layer.registers.items()
@@ -98,9 +100,8 @@ class ShallowModels:
         m, n = self.layer.weight.shape
         e = np.bincount(np.array(entry.indices, dtype=int), minlength=n)
         d = len(entry.indices)
-        number = self.high.index()
         kept = self.high.exponents[self.high.degree <= self.top - d]
-        source = np.array([number[tuple((a + e).tolist())] for a in kept], dtype=np.int64)
+        source = np.array([self._number[tuple(a)] for a in (kept + e).tolist()], dtype=np.int64)
         factor = np.array(
             [math.prod(math.perm(x + y, y) for x, y in zip(a, e.tolist(), strict=True))
              for a in kept.tolist()],
@@ -112,7 +113,7 @@ class ShallowModels:
         moduli = np.abs(self.layer.weight)
         through = np.abs(self.layer.betas[entry.which]) * (moduli**e).prod(axis=1)
         cap = TANH_CAPS[self.top + 1] * math.perm(self.top + 1, d)
-        tail = cap * (through @ (_powers(moduli, last)[:, chosen] * last.multinomial[chosen]))
+        tail = cap * (through @ self._moduli_to(p))
         return _Plan(
             entry.which,
             entry.offset,
@@ -122,6 +123,15 @@ class ShallowModels:
             up_array(tail, m + self.top + n + 16),
             np.ascontiguousarray(last.exponents[chosen]),
         )
+
+    def _moduli_to(self, degree: int) -> Array:
+        """multinomial(α) |wⱼ|^α for |α| = degree, (m, number)."""
+        if degree not in self._moduli:
+            table = monomials(self.layer.weight.shape[1], degree)
+            chosen = table.degree == degree
+            powers = _powers(np.abs(self.layer.weight), table)[:, chosen]
+            self._moduli[degree] = powers * table.multinomial[chosen]
+        return self._moduli[degree]
 
     def coefficients(self, centre: Array) -> Array:
         """Taylor coefficients in δ = x − centre up to degree H: (R, B, M'), as computed."""
