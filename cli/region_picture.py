@@ -27,6 +27,8 @@ MOST_SLICES = 6
 POINTS = {1: 801, 2: 121}
 SLICE_POINTS = 61
 """Starts along an axis of a picture."""
+OUTLINE_POINTS = 301
+"""Points along an axis for the proved region, which needs no simulation."""
 
 
 class RegionPicture:
@@ -68,7 +70,9 @@ class RegionPicture:
         pairs = list(combinations(range(n), 2))[:MOST_SLICES] or [(0, 0)]
         columns = min(len(pairs), 3)
         rows = -(-len(pairs) // columns)
-        figure = style.new_figure(0.8 + 4.2 * columns, 1.1 + (4.3 if n > 1 else 2.4) * rows)
+        figure = style.new_figure(
+            max(0.8 + 4.2 * columns, 6.8), 1.1 + (4.3 if n > 1 else 2.4) * rows
+        )
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, pair in zip(panels, pairs, strict=False):
             self._line(axes) if n == 1 else self._slice(axes, *pair)
@@ -93,17 +97,27 @@ class RegionPicture:
     def _slice(self, axes: Axes, i: int, j: int) -> None:
         from proofs import picture_style as style
 
-        count = POINTS.get(len(self.centre), SLICE_POINTS)
-        a, b = (np.linspace(self.flow.low[k], self.flow.high[k], count) for k in (i, j))
-        points = np.tile(self.centre, (count * count, 1))
-        points[:, i], points[:, j] = (v.ravel() for v in np.meshgrid(a, b))
-        kinds = self.kinds(points).reshape(count, count)
+        a, b, points = self._grid(i, j, POINTS.get(len(self.centre), SLICE_POINTS))
+        kinds = self.kinds(points).reshape(len(b), len(a))
         self._colours(axes, (a, b, kinds.astype(np.float64)))
+        a, b, points = self._grid(i, j, OUTLINE_POINTS)
+        proved = self.inside(points).reshape(len(b), len(a)).astype(np.float64)
+        if proved.any():
+            axes.contourf(a, b, proved, levels=[0.5, 1.5], colors=[style.BLUE])
         axes.set_xlabel(style.label(self.names[i], self.units[i]))
         axes.set_ylabel(style.label(self.names[j], self.units[j]))
         axes.plot(*self.centre[[i, j]], "+", color=style.INK)
         axes.set_box_aspect(1)
         axes.locator_params(nbins=6)
+
+    def _grid(self, i: int, j: int, count: int) -> tuple[Array, Array, Array]:
+        """The middles of count² cells of the slice: two axes, and the points (count², n)."""
+        shares = (np.arange(count) + 0.5) / count
+        width = self.flow.high - self.flow.low
+        a, b = (self.flow.low[k] + shares * width[k] for k in (i, j))
+        points = np.tile(self.centre, (count * count, 1))
+        points[:, i], points[:, j] = (v.ravel() for v in np.meshgrid(a, b))
+        return a, b, points
 
     def _line(self, axes: Axes) -> None:
         from proofs import picture_style as style

@@ -14,8 +14,11 @@ from certify.outer_estimate_follow import CONVERGED, DIVERGED, UNDECIDED, follow
 from certify.outer_estimate_strata import Strata, estimated, interval
 from certify.region_volume import region_volume
 from certify.stability import StabilityProblem
+from learners.lqr import lqr_candidate
 from systems import expression as ex
+from systems import zoo
 from systems.box import Box
+from systems.simulate import simulate
 from tests.certify.regions import resting
 
 BALLS = {1: 2.0, 2: math.pi, 3: 4.18879, 6: 5.16771, 9: 3.29851}
@@ -188,3 +191,19 @@ def test_one_stratum_has_the_clopper_pearson_interval() -> None:
 def test_what_makes_no_sense_is_refused(samples: int, horizon: float | None) -> None:
     with pytest.raises(ValueError, match="positive"):
         outer_estimate(bistable(1), Fraction(1, 4), samples=samples, horizon=horizon)
+
+
+def test_many_at_once_end_as_each_alone_does() -> None:
+    """The cartpole under LQR: most starts leave the box on the way, all converge."""
+    system = zoo.cartpole()
+    problem = StabilityProblem(system, lqr_candidate(system))
+    starts = system.domain.sample(30, np.random.default_rng(7))
+    fate, left = follow(flow_of(problem, Fraction(3, 100)), starts)
+    alone = simulate(
+        problem.candidate.closed_loop(system), starts, 4.0, samples=401,
+        relative_tolerance=1e-7, absolute_tolerance=1e-9,
+    )  # fmt: skip
+    low, high = system.domain.outer()
+    inside = ((low <= alone.states) & (alone.states <= high)).all(axis=(1, 2))
+    assert (fate == CONVERGED).all() and 0 < inside.sum() < 15
+    assert (left == ~inside).all()
