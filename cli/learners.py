@@ -80,7 +80,7 @@ _ENTRIES = (
         "Zubov",
         "a Lyapunov function of a system without inputs, or of a policy that stays as it is",
         "learners.zubov:ZubovLearning",
-        {"neurons": 100, "activation": "tanh", "iterations": 25} | FIRST_POLICY,
+        {"neurons": 100, "activation": "tanh", "iterations": 50} | FIRST_POLICY,
         activations=SMOOTH,
     ),
     LearnerEntry(

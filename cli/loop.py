@@ -137,7 +137,11 @@ class Loop:
     def _trained(self, number: int, candidate: Candidate, elapsed: float) -> None:
         if number > 1:
             self._tell(f"round {number}")
-        self._tell(training_row(candidate, elapsed))
+        line = training_row(candidate, elapsed)
+        if elapsed > self.time_limit:
+            words = f"training alone took longer than the time limit of {self.time_limit:g} s"
+            line += "\n" + row("note", f"{words}; give more with --time-limit, or learn less")
+        self._tell(line)
         self._first = self._first or candidate
         self._keep_candidate(candidate)
         self._store(self._repair, elapsed)

@@ -6,6 +6,7 @@ OPTIONS = "--initial-gain or --initial-policy"
 
 WORDS = (
     ('use activation="tanh"', "use --activation tanh"),
+    ('use optimizer="lbfgs"', "use --optimizer lbfgs"),
     ("give initial_gain or initial_policy, not both", f"give {OPTIONS}, not both"),
     ("give an initial policy", f"give an initial policy ({OPTIONS}, of all learners but lqr)"),
     ("give another initial policy", f"give another initial policy ({OPTIONS})"),

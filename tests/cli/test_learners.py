@@ -28,6 +28,7 @@ from learners.lqr import lqr_candidate
 from systems import zoo
 from systems.errors import InputError
 from tests.cli.conftest import FAST, Run
+from tests.cli.test_run import stop_at
 
 Refused = Callable[..., str]
 NOTHING: dict[str, Any] = dict.fromkeys(OPTIONS)
@@ -98,7 +99,7 @@ def test_the_table_says_what_the_learner_does(entry: LearnerEntry) -> None:
 
 def test_defaults_are_grouped_by_learner() -> None:
     assert defaults_in_words("order") == "4 (galerkin)"
-    assert defaults_in_words("iterations") == "10 (elm-pi, pinn-pi, galerkin), 25 (zubov)"
+    assert defaults_in_words("iterations") == "10 (elm-pi, pinn-pi, galerkin), 50 (zubov)"
 
 
 def test_runs_of_old_are_still_the_same_runs() -> None:
@@ -342,3 +343,101 @@ def test_an_unknown_activation_of_a_learner_is_refused_by_the_gate_too() -> None
     plant = load_plant("pendulum")
     with pytest.raises(InputError, match="elm-pi has no --activation softplus"):
         make_learner(with_defaults(options("elm-pi", activation="softplus"), plant), plant)
+
+
+LEARN: dict[str, tuple[str, ...]] = {
+    "pinn-pi": ("pendulum", "--neurons", "8", "--iterations", "2", "--steps", "10"),
+    "galerkin": ("pendulum", "--order", "2"),
+    "zubov": ("van-der-pol-reversed-1", "--neurons", "30", "--c2", "0.3"),
+}
+"""Small enough for tests, and proved in the first round."""
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_a_run_of_each_leaves_what_the_other_commands_take(
+    stableproof: Run, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    line = ("run", *LEARN[name], "--learner", name, "--out", out)
+    ended = stableproof(*line)
+    assert ended.code == 0
+    first = ended.out.splitlines()[0]
+    assert first.startswith(f"training     {LEARNERS[name].title}, ")
+    assert stableproof("check", out).code == 0
+    assert stableproof("report", out).code == 0
+    again = stableproof(*line, "--json")
+    assert again.code == 0 and "holds this run already" in again.err
+    assert again.data["training"]["learner"] == name
+    assert name in (out / "report.md").read_text()
+    assert f"learner      {name}" in stableproof("show", out / "candidate.json").out
+    assert stableproof("simulate", LEARN[name][0], out, "--horizon", "1").code == 0
+    changed = stableproof(*line, "--iterations", "7")
+    assert changed.code == 2 and "(iterations: " in changed.err and ", 7 here)" in changed.err
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_ctrl_c_in_training_and_in_the_proof(
+    stableproof: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    out = tmp_path / "out"
+    line = ("run", *LEARN[name], "--learner", name, "--out", out)
+    learner = learner_class(LEARNERS[name])
+    fit, seen = learner.fit, []
+
+    def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
+        def progress(entry: Any) -> None:
+            raise KeyboardInterrupt
+
+        return fit(self, *arguments, **{**options, "progress": progress})
+
+    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(self)
+        return fit(self, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "fit", interrupted)
+        ended = stableproof(*line)
+    assert ended.code == 130 and "the same command goes on" in ended.err
+    assert not (out / "candidate.json").exists()
+    with monkeypatch.context() as patch:
+        stop_at(patch, "containment", 1)
+        assert stableproof(*line).code == 130
+    stored = (out / "candidate.json").read_bytes()
+    monkeypatch.setattr(learner, "fit", counted)
+    assert stableproof(*line).code == 0
+    assert seen == [] and (out / "candidate.json").read_bytes() == stored
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_a_discrete_system_is_refused_in_one_line(
+    refused: Refused, tmp_path: Path, name: str
+) -> None:
+    message = refused("run", "pendulum-discrete", "--learner", name, "--out", tmp_path / "out")
+    assert "use LQR (--learner lqr)" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_an_unstable_or_misshapen_gain_is_refused(refused: Refused, name: str) -> None:
+    line = ("train", "pendulum", "--learner", name, "--initial-gain")
+    assert "eigenvalue 2.85" in refused(*line, "0,0")
+    assert "shape (1, 2)" in refused(*line, "1")
+
+
+def test_a_policy_of_which_the_linear_part_decides_nothing(refused: Refused) -> None:
+    message = refused("train", "bilinear", "--learner", "zubov", "--initial-gain", "1")
+    assert "not exponentially stable under this policy" in message
+
+
+def test_too_many_weights(refused: Refused) -> None:
+    line = ("train", "pendulum", "--learner", "pinn-pi", "--layers", "4", "--neurons", "300")
+    assert "use --optimizer lbfgs or fewer" in refused(*line)
+
+
+def test_training_that_takes_all_the_time(
+    stableproof: Run, stand_in: Callable[..., StandIn]
+) -> None:
+    stand_in("pinn-pi")
+    ended = stableproof("run", "pendulum", "--learner", "pinn-pi", "--time-limit", "1e-5")
+    assert "note         training alone took longer than the time limit of 1e-05 s" in ended.out
+    assert "--time-limit" in ended.out
