@@ -60,7 +60,8 @@ def _run(attempt: Attempt) -> StabilityResult:
     started = time.perf_counter()
     theorem, constants, paving = None, None, None
     try:
-        show_equilibrium(attempt)
+        if attempt.requested.claim.has_band:
+            show_equilibrium(attempt)
         constants = _constants(attempt)
         theorem = _concluded(attempt, constants)
         verdict: Verdict = Proved()

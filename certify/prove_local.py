@@ -15,8 +15,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from certify.attempt import LEVEL_BUDGET, Attempt, unknown
+from certify.attempt import LEVEL_BUDGET, Attempt, StopError, unknown
 from certify.ellipsoid import Ellipsoid, quadratic
+from certify.fixed_point import equilibrium_verdict
 from certify.levels import lower_level, lowest_violation
 from certify.origin import (
     contraction_on_hull,
@@ -29,8 +30,10 @@ from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
 from certify.theorem import Constants
 from certify.verdict import Proved
+from systems import expression as ex
 from systems.differentiate import NotDifferentiableError
 from systems.exact import short_fraction
+from systems.expression import Expression
 
 FIRST_SHARE = Fraction(255, 256)
 """The first ellipsoid tried has this share of the largest level that fits into the domain."""
@@ -79,8 +82,11 @@ def local_constants(attempt: Attempt) -> Constants:
 
     Raises StopError where there is none.
     """
+    _show_rest(attempt)
     best = _largest(attempt)
-    attempt.problem = _with_value(attempt.problem, best.ellipsoid)
+    attempt.problem = _with_value(
+        attempt.problem, quadratic(best.ellipsoid, attempt.problem.displacement)
+    )
     attempt.ellipsoid, attempt.c_q = best.ellipsoid, best.level
     attempt.searches.clear()
     _avoid(attempt)
@@ -100,11 +106,17 @@ def local_constants(attempt: Attempt) -> Constants:
     return Constants(attempt.core, attempt.core, core=attempt.core, c_q=attempt.c_q)
 
 
-def _with_value(problem: StabilityProblem, ellipsoid: Ellipsoid) -> StabilityProblem:
-    """The same closed loop with V = q."""
-    candidate = replace(
-        problem.candidate.on(problem.system), value=quadratic(ellipsoid, problem.displacement)
-    )
+def _show_rest(attempt: Attempt) -> None:
+    """F(x*, w) = 0 for all w; of the candidate's V, whatever it is, nothing is asked."""
+    problem = attempt.problem
+    verdict = equilibrium_verdict(_with_value(problem, ex.total(problem.displacement**2)))
+    if verdict is not None:
+        raise StopError(verdict)
+
+
+def _with_value(problem: StabilityProblem, value: Expression) -> StabilityProblem:
+    """The same closed loop with another V."""
+    candidate = replace(problem.candidate.on(problem.system), value=value)
     return StabilityProblem(problem.system, candidate, problem.chosen_domain)
 
 
