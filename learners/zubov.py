@@ -147,7 +147,8 @@ class _Run:
         flow = closed.flow()
         n = self.plant.system.state_dimension
         region = find_region(flow, RAYS * n, s.seed, name)
-        psi = closed.cost(mean_speed(closed, region, generator))
+        speed = mean_speed(closed, region, generator)
+        psi = closed.cost(speed)
         flow = replace(flow, cost=psi)
         alpha = exponent(flow, region, generator)
         equation = Equation(
@@ -173,6 +174,7 @@ class _Run:
             "history": self.history,
             "warnings": found.warnings(name),
             "alpha": alpha,
+            "speed": speed,
             "unknowns": unknowns,
             "region_share": region.share,
             "region_half_widths": region.half_widths.tolist(),

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 RATE_SHARE = 0.5
 """Near x*, the quadratic cost to go has to fall at this share of its linear rate, at least."""
+LONGEST = 40.0
+"""Time constants of the slowest mode at x* after which a trajectory is given up."""
 ALPHA_RAYS = 300
 DEPTHS = (0.9, 0.99)
 ALPHA_RANGE = (0.7, 3.0)
@@ -33,6 +35,8 @@ class ClosedField:
     start: Start
     matrix: Array
     scale: Array
+    decay: float
+    """The slowest rate of the linear part."""
 
     @property
     def plant(self) -> Plant:
@@ -56,7 +60,8 @@ class ClosedField:
         """Its trajectories in the domain, with no cost yet."""
         low, high = self.plant.ends
         star = self.plant.x_star
-        return Flow(self.velocity, None, star, low, high, self.matrix, self._arrival())
+        horizon = LONGEST / self.decay
+        return Flow(self.velocity, None, star, low, high, self.matrix, self._arrival(), horizon)
 
     def _arrival(self) -> float:
         """A level of dᵀPd, P the cost to go, from which on samples it falls as the linear part."""
@@ -96,7 +101,7 @@ def first_field(plant: Plant, gain: Array | None, policy: Expression | None) -> 
     closed = linear.closed_loop(start.K)
     scale = plant.half_widths
     P = np.asarray(solve_continuous_lyapunov(closed.T, -np.diag(scale**-2.0)))
-    return ClosedField(start, 0.5 * (P + P.T), scale)
+    return ClosedField(start, 0.5 * (P + P.T), scale, -spectral_abscissa(closed))
 
 
 def _refuse_unstable(closed: Array, what: str, therefore: str) -> None:

@@ -38,8 +38,10 @@ BOUNDARY_WEIGHT = 10.0
 EQUATION_WEIGHT = 0.01
 """How much Zubov's equation still counts among the inequalities."""
 ORIGIN_WEIGHT = 0.1
-"""How much the Hessian at x* counts, against all rows of the equation together."""
-EXTRA_SLOPE = 1e-3
+"""How much the Hessian at x* counts among the inequalities, against all rows of the equation. (In
+the equation's own solution it counts as much as they do.)"""
+SMALLEST_RATE = 1e-3
+"""Of the largest αψ: below it, near x*, rows no longer grow heavier."""
 LONGEST_STEP, HALVINGS = 2.0, 24
 SETTLED = 1e-4
 
@@ -64,10 +66,10 @@ class Equation:
         return self.basis.along(x, self.field(x))
 
     def origin(self, rows: int) -> tuple[Array, Array]:
-        """The Hessian at x*, weighted against so many rows."""
+        """The Hessian at x*, as heavy as so many rows."""
         first, second, _ = upper_entries(len(self.hessian))
         scaled = self.hessian * np.outer(self.basis.scale, self.basis.scale)
-        weight = ORIGIN_WEIGHT * np.sqrt(rows) / np.abs(scaled).max()
+        weight = np.sqrt(rows) / np.abs(scaled).max()
         return self.basis.curvature() * weight, scaled[first, second] * weight
 
     def solve(self, A: Array, r: Array) -> Array:
@@ -132,12 +134,13 @@ def assemble(equation: Equation, points: Points) -> Fit:
     """The rows at these points, and the solution of Zubov's equation there."""
     rate, slopes = equation.rate(points.interior), equation.slopes(points.interior)
     values = equation.basis.values(points.interior)
-    floor = EXTRA_SLOPE * float(rate.max())
+    floor = SMALLEST_RATE * float(rate.max())
     zubov = (slopes - rate[:, None] * values) / (rate + floor)[:, None]
     target = -rate / (rate + floor)
     hessian, wanted = equation.origin(len(rate))
     start = equation.solve(np.vstack([zubov, hessian]), np.append(target, wanted))
 
+    hessian, wanted = ORIGIN_WEIGHT * hessian, ORIGIN_WEIGHT * wanted
     on = equation.basis.values(points.boundary) * BOUNDARY_WEIGHT
     met = compressed(
         np.vstack([on, EQUATION_WEIGHT * zubov, EQUATION_WEIGHT * hessian]),

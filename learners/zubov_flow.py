@@ -40,7 +40,8 @@ class Flow:
     """ẋ = F(x) in a box around x*, with a cost ψ accumulated on the way, if any.
 
     ``matrix`` P makes dᵀPd, d = x − x*, the cost to go near x*; a trajectory has arrived where that
-    is at most ``arrival``. ``field`` is evaluated within the box only.
+    is at most ``arrival``, and is given up after the time ``horizon``. ``field`` is evaluated
+    within the box only.
     """
 
     field: Field
@@ -50,6 +51,7 @@ class Flow:
     high: Array
     matrix: Array
     arrival: float
+    horizon: float = np.inf
 
     def costs(self, starts: Array) -> Array:
         """∫ψ dt along the trajectory from each of the starts (N, n); (N,).
@@ -62,17 +64,19 @@ class Flow:
         y = np.hstack([starts[rows], np.zeros((len(rows), 1))])
         with np.errstate(all="ignore"):
             rate = self._rate(y)
-            step = self._first_steps(rate)
+            step, elapsed = self._first_steps(rate), np.zeros(len(rows))
             for _ in range(MOST_STEPS):
                 to_go = self.to_go(y[:, :n])
                 arrived = to_go <= self.arrival
                 out[rows[arrived]] = y[arrived, n] + to_go[arrived]
                 sound = np.asarray(np.isfinite(rate).all(axis=1)) & (step > SMALLEST_STEP)
+                sound &= elapsed < self.horizon
                 going = ~arrived & self.holds(y[:, :n]) & sound
                 if not going.any():
                     break
                 rows, y, rate, step = rows[going], y[going], rate[going], step[going]
-                y, rate, step = self._advance(y, rate, step)
+                y, rate, step, taken = self._advance(y, rate, step)
+                elapsed = elapsed[going] + taken
         return out
 
     def to_go(self, x: Array) -> Array:
@@ -98,8 +102,8 @@ class Flow:
         out: Array = 1e-3 / np.maximum(speed, 1e-6)
         return out
 
-    def _advance(self, y: Array, rate: Array, step: Array) -> tuple[Array, Array, Array]:
-        """One step each; a trajectory whose error is too large stays, with a smaller step."""
+    def _advance(self, y: Array, rate: Array, step: Array) -> tuple[Array, Array, Array, Array]:
+        """One step each: state, rate, next step, time taken. Where the error is too large, none."""
         h, rates = step[:, None], [rate]
         moved = y
         for weights in STAGES:
@@ -112,7 +116,7 @@ class Flow:
         y = np.where(good[:, None], moved, y)
         rate = np.where(good[:, None], rates[-1], rate)
         factor = np.clip(0.9 * np.maximum(relative, 1e-8) ** -0.2, 0.1, 4.0)
-        return y, rate, np.minimum(step * factor, LARGEST_STEP)
+        return y, rate, np.minimum(step * factor, LARGEST_STEP), np.where(good, step, 0.0)
 
 
 def _combined(weights: tuple[float, ...], rates: list[Array]) -> Array:
