@@ -61,10 +61,10 @@ class GalerkinPolicyIteration:
     initial_policy: Expression | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if self.order not in ORDERS:
+        if not isinstance(self.order, int) or self.order not in ORDERS:
             raise InputError(
-                f"order must be from {ORDERS[0]} to {ORDERS[-1]}, not {self.order}: it is the "
-                "degree of the polynomial V"
+                f"order must be an integer from {ORDERS[0]} to {ORDERS[-1]}, not {self.order}: it "
+                "is the degree of the polynomial V"
             )
         if self.iterations < 1:
             raise InputError(f"iterations must be at least 1, not {self.iterations}")
@@ -113,11 +113,11 @@ class GalerkinPolicyIteration:
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin: a wrong system, a bad first policy,
-        or an order that is too large for the dimension.
+        or an order or integrals that are too much for the dimension.
         """
         with single_threaded_blas():
             training = self._training(system, None)
-            training.basis(training.plant)
+            training.check()
 
     def _training(self, system: ControlAffineSystem, progress: Progress | None) -> Training:
         if system.time == "discrete":

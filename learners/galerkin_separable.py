@@ -114,6 +114,8 @@ def total(parts: Sequence[Terms]) -> Terms:
         raise NotSeparableError("too many products")
     for pick in (min, max):  # terms that differ in their first factor only, then in their last
         terms = _collected(terms, pick)
+    if len(terms) > 1 and len(_axes(terms)) == 1:  # a function of one variable is one term
+        return _of_one(tuple(terms), lambda v: v)
     if len(terms) > MOST_TERMS:
         raise NotSeparableError(f"it is a sum of more than {MOST_TERMS} products")
     return tuple(terms)
@@ -165,7 +167,7 @@ def _quotient(a: Terms, b: Terms) -> Terms:
     return product(a, inverse)
 
 
-def _axes(a: Terms) -> set[int]:
+def _axes(a: Sequence[Term]) -> set[int]:
     return {d for t in a for d in t.factors}
 
 

@@ -22,8 +22,9 @@ from learners.elm_start import Start
 from learners.galerkin_basis import PolynomialBasis, legendre
 from learners.galerkin_separable import Terms, expand, number, product, scaled, total
 from systems import expression as ex
+from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
-from systems.expression import Op
+from systems.expression import Expression, Op
 
 Array = NDArray[np.float64]
 Equations = tuple[Array, Array]
@@ -100,6 +101,12 @@ def axis_rule(basis: PolynomialBasis, d: int, count: int, split: bool) -> Axis:
     return Axis(points, np.concatenate(w), values, slopes, len(x))
 
 
+def terms_of(system: ControlAffineSystem, start: Start) -> list[Expression]:
+    """All that is integrated: f, Q, the columns of g, and the first policy where there is one."""
+    policy = [] if start.control is None else [start.control]
+    return [system.drift, system.state_cost, *system.input_columns, *policy]
+
+
 class SeparableEquations:
     """Tables of integrals for a plant and a first policy without input limits.
 
@@ -120,12 +127,12 @@ class SeparableEquations:
             self.unsettled = self._unsettled([*everything, self.first_cost])
             if not self.unsettled:
                 break
-        self.F, self.q = self._advection(field), self._moments(cost)
+        self.F, self.q = self._advection(field), self.moments(cost)
         self.D = self._triple() if self.m else None
 
     def first(self) -> Equations:
         """For the first policy."""
-        return self._advection(self.first_field), -self._moments(self.first_cost)
+        return self._advection(self.first_field), -self.moments(self.first_cost)
 
     def improved(self, v: Array) -> Equations:
         """For the greedy policy of V = Σ vₖ ψₖ."""
@@ -139,12 +146,11 @@ class SeparableEquations:
         """f + g u*, Q, g R⁻¹gᵀ by entries a ≤ b; and f + g k, Q + (k − u*)ᵀR(k − u*)."""
         plant = self.basis.plant
         system, n, m = plant.system, len(self.basis.half), self.m
-        control = self.start.control
-        outputs = [system.drift, system.state_cost, *system.input_columns]
-        outputs += [control] if control is not None else []
-        found = expand(outputs, system.state, [axis.nodes for axis in self.axes])
+        found = expand(
+            terms_of(system, self.start), system.state, [axis.nodes for axis in self.axes]
+        )
         drift, cost, g = found[0], found[1][0], found[2 : 2 + m]
-        k = found[2 + m] if control is not None else []
+        k = found[2 + m] if m else []
         u_star, R, inverse = plant.u_star, plant.R, 2.0 * plant.half_R_inverse
         field = [
             total([drift[a], *(scaled(g[j][a], float(u_star[j])) for j in range(m))])
@@ -164,9 +170,7 @@ class SeparableEquations:
         return field, cost, couplings, first, total([cost, *energy])
 
     def _has_kinks(self) -> bool:
-        system, control = self.basis.plant.system, self.start.control
-        outputs = [system.drift, system.state_cost, *system.input_columns]
-        outputs += [control] if control is not None else []
+        outputs = terms_of(self.basis.plant.system, self.start)
         return any(node.op in KINKED for node in ex.topological(outputs))
 
     def _unsettled(self, sums: Sequence[Terms]) -> float:
@@ -189,7 +193,7 @@ class SeparableEquations:
             f"along {name}; choose a domain on which the equations are defined"
         )
 
-    def _moments(self, terms: Terms) -> Array:
+    def moments(self, terms: Terms) -> Array:
         """⟨ψᵢ, ·⟩, (M,)."""
         degrees = self.basis.degrees
         out = np.zeros(len(degrees))

@@ -22,8 +22,8 @@ from learners.galerkin_quadrature import (
     refuse_dimension,
     settled_quadrature,
 )
-from learners.galerkin_separable import NotSeparableError
-from learners.galerkin_tables import SeparableEquations
+from learners.galerkin_separable import NotSeparableError, expand
+from learners.galerkin_tables import SeparableEquations, terms_of
 from learners.numeric import Plant
 
 Array = NDArray[np.float64]
@@ -32,6 +32,7 @@ MOST_SIGN_PATTERNS = 12
 """All sign patterns are tried up to this dimension: each symmetry halves the unknowns."""
 GROWTH = (1.4, 1.15)
 """Of the box, from one V to the next; the smaller factor once the larger one fails."""
+LIMITS = "input limits cut the policy off"
 TRIES = 4
 """Halvings of the box on which the first policy is trusted."""
 UNSETTLED = 1e-3
@@ -82,6 +83,22 @@ class Training:
         """Raises :class:`InputError` where the order is too large for the dimension."""
         degrees = exponents_of(self.structure, self.order, plant.system.name)
         return PolynomialBasis(plant, self.order, degrees)
+
+    def check(self) -> None:
+        """Raises :class:`InputError` where the order or the integrals cannot be had."""
+        basis = self.basis(self.plant)
+        why = LIMITS
+        if self.plant.system.input_limits is None:
+            try:
+                few = [
+                    np.linspace(low, high, 3) for low, high in zip(*self.plant.ends, strict=True)
+                ]
+                expand(terms_of(self.plant.system, self.start), self.plant.system.state, few)
+            except NotSeparableError as error:
+                why = str(error)
+            else:
+                return
+        refuse_dimension(basis, why)
 
     def run(self) -> Solution | None:
         """A Lyapunov function on the whole domain, or else on the largest part found.
@@ -169,7 +186,7 @@ class Training:
 
     def _equations(self, basis: PolynomialBasis) -> tuple[GalerkinEquations, Integration]:
         """Exact tables where the integrals factorise, else quadrature."""
-        why = "input limits cut the policy off"
+        why = LIMITS
         if basis.plant.system.input_limits is None:
             try:
                 tables = SeparableEquations(basis, self.start)
