@@ -32,8 +32,9 @@ GROWTH_OF_BOX = 1.4
 EARLY_SHARE = 0.1
 """Of the optimiser's steps, while the policy moves or its part of the domain grows."""
 LEAST_EARLY_STEPS = 10
-SETTLED = 1e-3
-"""The policy has settled when (k₊ − k)ᵀR(k₊ − k) is at most this times the running cost."""
+SETTLED, MOST_EARLY = 1e-3, 4
+"""The policy has settled when (k₊ − k)ᵀR(k₊ − k) is at most this times the running cost, or at most
+the GHJB residual: what moves it then is the fit. Early are at most so many iterations."""
 CONVERGED, STALLED = 0.1, 0.9
 """Ends where what the policy still changes is at most this times the largest GHJB residual, and
 the residual at the held-out points no less than this fraction of the one before."""
@@ -134,7 +135,8 @@ class PinnIteration:
                 return
             if settled and stalled and change <= CONVERGED * largest:
                 return
-            settled = settled or change <= SETTLED * _number(entry, "cost_max")
+            settled |= change <= max(SETTLED * _number(entry, "cost_max"), largest)
+            settled |= done >= MOST_EARLY
 
     def _steps(self, settled: bool, retries: int) -> int:
         steps = self.settings.steps
