@@ -13,6 +13,7 @@ from certify.prove_levels import contain, find_ball, ordered, restate_for, small
 from certify.prove_local import local_constants
 from certify.prove_origin import close_origin, find_core, show_equilibrium
 from certify.prove_rate import exponential_decrease
+from certify.region_volume import region_volume
 from certify.result import Requested, StabilityResult
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants, Theorem, conclude
@@ -58,7 +59,7 @@ def prove_stability(
 
 def _run(attempt: Attempt) -> StabilityResult:
     started = time.perf_counter()
-    theorem, constants, paving = None, None, None
+    theorem, constants, paving, volume = None, None, None, None
     try:
         if attempt.requested.claim.has_band:
             show_equilibrium(attempt)
@@ -74,7 +75,14 @@ def _run(attempt: Attempt) -> StabilityResult:
             problem.value_tape,
             theorem.constants.c2,
             problem.domain,
-            Budget(max(2.0, 0.1 * seconds)),
+            Budget(max(2.0 if problem.state.size <= 4 else 0.5, 0.1 * seconds)),
+        )
+        volume = region_volume(
+            problem,
+            theorem.constants.c2,
+            paving=paving,
+            budget=Budget(max(3.0, 0.1 * seconds)),
+            seed=attempt.seed,
         )
     return StabilityResult(
         problem,
@@ -86,6 +94,7 @@ def _run(attempt: Attempt) -> StabilityResult:
         attempt.searches,
         paving,
         seconds,
+        volume=volume,
     )
 
 

@@ -44,11 +44,12 @@ def region_volume(
     paving: Paving | None = None,
     budget: Budget | None = None,
     seed: int = 0,
+    search: bool = True,
 ) -> RegionVolume | None:
     """The best bound: the formula for a quadratic V, else the paving or a proved inner ellipsoid.
 
-    An inner ellipsoid is looked for, within the budget (10 s by default), where there is no paving
-    or it leaves much undecided. None where nothing was shown to have a volume.
+    With ``search``, an inner ellipsoid is looked for, within the budget (10 s by default), where
+    there is no paving or it leaves much undecided. None where nothing was shown to have a volume.
     """
     exact = _of_quadratic(problem, c2)
     if exact is not None and exact.how == "ellipsoid":
@@ -57,7 +58,7 @@ def region_volume(
     if paving is not None and paving.volume > 0:
         found.append(RegionVolume(paving.volume, "paving"))
     tight = paving is not None and paving.volume > TIGHT * paving.at_most
-    if exact is None and not tight:
+    if search and exact is None and not tight:
         inner = inner_ellipsoid(problem, c2, budget or Budget(10.0), seed)
         if inner is not None and inner.volume > 0:
             found.append(RegionVolume(inner.volume, "inner ellipsoid", inner.matrix, inner.level))

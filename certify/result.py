@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from certify.branch_and_bound import Search
 from certify.ellipsoid import Ellipsoid
+from certify.region_volume import TIGHT, RegionVolume, region_volume
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants, Theorem
 from certify.verdict import Counterexample, Refuted, Verdict
@@ -64,7 +65,8 @@ class StabilityResult:
 
     ``theorem`` is there iff the verdict is Proved, with nothing to trust. ``searches`` holds the
     evidence, ``constants`` what was asked or found (None where the search did not get that far),
-    ``paving`` an inner paving of {V ≤ c2} with a rigorous lower bound of its volume. ``asked``
+    ``paving`` an inner paving of {V ≤ c2} with a rigorous lower bound of its volume, and ``volume``
+    the best such bound that was found (an ellipsoid's, in many dimensions). ``asked``
     tells, a line each, what other backends said of the conditions. A verdict that rests on them has
     no theorem, but constants.
     """
@@ -79,6 +81,21 @@ class StabilityResult:
     paving: Paving | None
     seconds: float
     asked: tuple[str, ...] = ()
+    volume: RegionVolume | None = None
+
+    @property
+    def plain_volume(self) -> RegionVolume | None:
+        """A bound that needs no search, so that what is read back from a certificate has it too.
+
+        The paving's, which a certificate shows; V's own formula, where V is a quadratic form of
+        which the paving shows little.
+        """
+        if self.constants is None or self.theorem is None:
+            return None
+        best = region_volume(self.problem, self.constants.c2, paving=self.paving, search=False)
+        if best is None or self.paving is None or self.paving.volume < TIGHT * best.at_least:
+            return best
+        return RegionVolume(self.paving.volume, "paving")
 
     @property
     def boxes(self) -> int:

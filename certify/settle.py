@@ -11,6 +11,7 @@ from certify.branch_and_bound import Search
 from certify.budget import Budget
 from certify.conditions import Condition
 from certify.opinions import OWN, Opinion, statement_of
+from certify.region_volume import region_volume
 from certify.result import StabilityResult
 from certify.theorem import conclude
 from certify.verdict import Proved, Refuted, Unknown
@@ -32,7 +33,7 @@ def settled(
     searches = {**result.searches}
     for name, condition in statement.conditions.items():
         searches[name] = _search(condition, searches.get(name), opinions, backends)
-    theorem, constants, paving = None, result.constants, result.paving
+    theorem, constants, paving, volume = None, result.constants, result.paving, result.volume
     if isinstance(verdict, Proved):
         constants = statement.constants
         assert constants is not None
@@ -42,8 +43,10 @@ def settled(
         if not verdict.trust:
             claim, problem = result.requested.claim, result.problem
             theorem = conclude(claim, problem, constants, result.ellipsoid, searches)
+        if volume is None:
+            volume = region_volume(result.problem, constants.c2, paving=paving, budget=Budget(2.0))
     else:
-        paving = None
+        paving = volume = None
     return replace(
         result,
         verdict=verdict,
@@ -51,6 +54,7 @@ def settled(
         constants=constants,
         searches=searches,
         paving=paving,
+        volume=volume,
         asked=heard(opinions, backends, tuple(statement.conditions)),
     )
 

@@ -199,10 +199,12 @@ def region(result: StabilityResult) -> dict[str, object] | None:
         return None
     names = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
     values = {name: getattr(constants, name) for name in names}
-    paving, domain = result.paving, result.problem.domain
+    paving, volume, domain = result.paving, result.volume, result.problem.domain
+    shown = None if paving is None else paving.volume
     return {
         **{k: None if v is None else float(v) for k, v in values.items()},
-        "volume": None if paving is None else paving.volume,
+        "volume": shown if volume is None else max(volume.at_least, shown or 0.0),
+        "volume_by": None if volume is None else volume.how,
         "volume_at_most": None if paving is None else paving.at_most,
         "exact": _exact_constants(values),
         "domain": [[str(a), str(b)] for a, b in zip(domain.lower, domain.upper, strict=True)],

@@ -156,6 +156,7 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     where = " in the box D" if result.problem.chosen_domain is not None else ""
     c1, c2 = decimal(constants.c1, up=True), decimal(constants.c2)
     at_least = 0.0 if result.paving is None else result.paving.volume
+    at_least = at_least if result.volume is None else max(at_least, result.volume.at_least)
     volume = f" (region volume >= {_floor(at_least)})" if at_least > 0 else ""
     unsafe = " and meets nothing unsafe" if result.problem.system.unsafe else ""
     start = f"every start{where} with V(x) <= {c2}"

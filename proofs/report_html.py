@@ -126,11 +126,11 @@ def _key_figures(result: StabilityResult) -> list[tuple[str, str, str]]:
     out: list[tuple[str, str, str]] = []
     if isinstance(result.verdict, Proved) and result.constants is not None:
         out.append(("region V ≤ c2", approximate(result.constants.c2), ""))
-    paving, system = result.paving, result.problem.system
-    if paving is not None and paving.volume > 0:
+    shown, system = result.plain_volume, result.problem.system
+    if shown is not None:
         units = " · ".join(one_line(u) for u in system.state_units if u)
-        out.append(("volume, rigorous", f"≥ {rounded_down(paving.volume)}", units))
-        share = 100 * paving.volume / float(system.domain.volume)
+        out.append(("volume, rigorous", f"≥ {rounded_down(shown.at_least)}", units))
+        share = 100 * shown.at_least / float(system.domain.volume)
         out.append(("of the domain, at least", f"{rounded_down(share, 3)} %", ""))
     if result.theorem is not None:
         out.append(("leaves, the evidence", f"{leaves_of(result):,}", ""))

@@ -85,10 +85,10 @@ def _volume_unit(result: StabilityResult) -> str:
 
 def _volume_words(result: StabilityResult) -> str:
     """The bounds that say something, for the headline."""
-    paving, unit = result.paving, _volume_unit(result)
+    paving, unit, shown = result.paving, _volume_unit(result), result.plain_volume
     assert paving is not None
-    if paving.volume > 0:
-        return f"at least {rounded_down(paving.volume)}{unit}"
+    if shown is not None:
+        return f"at least {rounded_down(shown.at_least)}{unit}"
     return f"at most {rounded_up(paving.at_most)}{unit} (no lower bound was found)"
 
 
@@ -136,7 +136,16 @@ def region(result: StabilityResult) -> list[str]:
         else " The statement is made on a box $D$ smaller than the system's domain, which gives a "
         "larger region; beyond $D$, $V \\le c_2$ says nothing."
     )
-    if paving.volume > 0:
+    shown = result.plain_volume
+    if shown is not None and shown.how != "paving":
+        share = shown.at_least / float(system.domain.volume)
+        whole = " that the domain holds" if shown.how == "inner ellipsoid" else ""
+        bounds = (
+            f"$V$ is a quadratic form, and the ellipsoid{whole} has a volume of **at least "
+            f"{rounded_down(shown.at_least)}{unit}**, by the formula for it in exact arithmetic; "
+            f"that is at least {rounded_down(100 * share, 3)} % of the system's domain."
+        )
+    elif paving.volume > 0:
         bounds = (
             f"The region $\\{{x \\in D : V(x) \\le c_2\\}}$ has a volume of **at least "
             f"{rounded_down(paving.volume)}{unit}**, and at most {rounded_up(paving.at_most)}"

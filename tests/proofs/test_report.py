@@ -173,7 +173,7 @@ def test_the_level_from_which_V_decreases_has_one_name(tmp_path: Path) -> None:
 
 
 def test_a_region_without_a_lower_bound_of_its_volume_says_so(tmp_path: Path) -> None:
-    result = results.proved()
+    result = results.proved_on_a_part()
     assert result.paving is not None
     none = np.empty((0, 2))
     empty = replace(result, paving=replace(result.paving, lower=none, upper=none, volume=0.0))
@@ -181,6 +181,23 @@ def test_a_region_without_a_lower_bound_of_its_volume_says_so(tmp_path: Path) ->
     assert "**at least" not in report and "at least 0 %" not in report
     assert "no lower bound was found" in report and "No lower bound of the volume" in report
     assert "paving.png" in pictures_in(report)
+
+
+def test_a_quadratic_values_volume_comes_from_the_formula(tmp_path: Path) -> None:
+    """Where a paving shows little, as in many dimensions; pi sqrt(c2²/det P) for two states."""
+    result = results.proved()
+    assert result.paving is not None and result.constants is not None
+    none = np.empty((0, 2))
+    empty = replace(result, paving=replace(result.paving, lower=none, upper=none, volume=0.0))
+    report = report_of(tmp_path, empty)
+    told = re.search(r"volume of \*\*at least ([0-9.e+-]+) rad · rad/s\*\*, by the formula", report)
+    assert told is not None and empty.plain_volume is not None
+    shown = empty.plain_volume
+    assert shown.how == "ellipsoid" and shown.matrix is not None
+    (a, b), (_, d) = shown.matrix
+    exact = np.pi * float(result.constants.c2) / np.sqrt(float(a * d - b * b))
+    assert 0.999 * exact < float(told[1]) <= exact
+    assert result.paving.volume < shown.at_least
 
 
 def test_the_report_shows_the_equations_and_the_cost(tmp_path: Path) -> None:
