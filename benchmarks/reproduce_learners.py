@@ -27,12 +27,16 @@ LONG = 60.0
 
 @dataclass(frozen=True)
 class Controller:
-    """A learner and its size: neurons, or the order of Galerkin's polynomials; 0 for LQR."""
+    """A learner and its size: neurons, or the order of Galerkin's polynomials; 0 for LQR.
+
+    ``target``: PINN-PI stops at this HJB residual; None where it does not stop before the end.
+    """
 
     learner: str
     size: int = 0
     features: str = "adapted"
     iterations: int = 10
+    target: float | None = None
 
     @property
     def words(self) -> str:
@@ -45,7 +49,7 @@ class Controller:
         """For a row's key."""
         return {
             "learner": self.learner, "size": self.size, "features": self.features,
-            "iterations": self.iterations,
+            "iterations": self.iterations, "target": self.target,
         }  # fmt: skip
 
     @property
@@ -66,7 +70,10 @@ class Controller:
             )  # fmt: skip
             return elm.fit(system)
         if self.learner == "pinn-pi":
-            pinn = _pinn()(neurons=self.size, seed=seed, iterations=self.iterations, **start)
+            pinn = _pinn()(
+                neurons=self.size, seed=seed, iterations=self.iterations,
+                target_residual=self.target, **start,
+            )  # fmt: skip
             return _candidate(pinn.fit(system))
         galerkin = _galerkin()(order=self.size, iterations=self.iterations, **start)
         return _candidate(galerkin.fit(system))

@@ -13,7 +13,7 @@ from benchmarks.reproduce_measure import common_starts, cost_data, cost_words, f
 from benchmarks.reproduce_paper import LORENZ_STABILISES, SOURCE
 from benchmarks.reproduce_part import Part, Scale, find, is_measured, markdown_table, picture
 from benchmarks.reproduce_printed import at_equilibrium, printed, printed_candidate
-from benchmarks.reproduce_run import Data, Task
+from benchmarks.reproduce_run import Data, Task, without
 from certify.candidate import Candidate
 from learners.lqr import linearise, policy_cost, quadratic_value
 from systems import zoo
@@ -53,7 +53,8 @@ def measure(what: str, size: int) -> Data:
         candidate = printed_candidate(system, printed(entry, system, size, 0))
     simulation = follow(system, candidate, common_starts(system, STARTS), FINE)
     return {
-        **cost_data(system, simulation), **at_equilibrium(system, candidate),
+        **without(cost_data(system, simulation), "cost_curves"),
+        **at_equilibrium(system, candidate),
         "distance": _distances(simulation.states[:, ::4]),
     }  # fmt: skip
 

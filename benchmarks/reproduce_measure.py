@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import timed
 from benchmarks.reproduce_run import rounded
-from certify import Candidate, Claim, Proved, Requested, StabilityResult
+from certify import Budget, Candidate, Claim, Proved, Requested, StabilityResult
+from certify.region_volume import region_volume
 from learners.numeric import Plant
 from systems.differentiate import gradient
 from systems.dynamics import ControlAffineSystem
@@ -30,6 +32,8 @@ SETTLED = 0.02
 """At rest: within this part of the domain's half-widths of the equilibrium at the end."""
 TOLERANCES = {"relative_tolerance": 1e-8, "absolute_tolerance": 1e-11}
 RESIDUAL_POINTS = 2000
+CURVE_STEP = 4
+"""Every fourth sample of each start's cost is kept."""
 SHOWN, SHOWN_SAMPLES = 6, 101
 """So many trajectories are kept for the pictures, for so many of the samples."""
 
@@ -68,8 +72,18 @@ def cost_data(system: ControlAffineSystem, simulation: Simulation) -> dict[str, 
         "costs": rounded(simulation.total_costs, 9),
         "times": rounded(simulation.times),
         "mean_cost_curve": None if curve is None else rounded(curve),
+        "cost_curves": rounded(simulation.costs[:, ::CURVE_STEP], 5),
         "trajectories": rounded(simulation.states[:SHOWN, :SHOWN_SAMPLES], 4),
     }
+
+
+def common_cost(rows: Sequence[dict[str, Any]]) -> NDArray[np.bool_]:
+    """The starts from which none of the controllers diverges, (starts,).
+
+    A controller that diverges from every start is no part of the comparison.
+    """
+    ends = [[c is not None for c in row["costs"]] for row in rows]
+    return np.asarray(np.array([e for e in ends if any(e)] or ends).all(axis=0))
 
 
 def cost_words(row: dict[str, Any]) -> str:
@@ -103,7 +117,7 @@ def hjb_residual(system: ControlAffineSystem, candidate: Candidate) -> dict[str,
 class Limits:
     """Seconds a proof may take, and how often one that is quick is repeated."""
 
-    budget: float = 30.0
+    budget: float = 20.0
     repeats: int = 3
     quick: float = 3.0
 
@@ -116,30 +130,30 @@ def proof_data(
     if found.seconds <= limits.quick and limits.repeats > 1:
         found = timed(system, candidate, asked, limits.budget, limits.repeats)
     data = found.data()
+    data["paving_volume"] = data["volume"]
     data["claim"] = asked.claim.value
     data["boxes"] = found.result.boxes
     data["domain"] = [[str(a), str(b)] for a, b in _sides(found.result)]
-    data |= region_data(found.result)
+    data |= region_data(found.result, limits.budget / 4)
     return data
 
 
-def region_data(result: StabilityResult) -> dict[str, object]:
+def region_data(result: StabilityResult, seconds: float) -> dict[str, object]:
     """A lower bound of the proved region's volume, and how it is shown."""
-    paving = result.paving
-    if not isinstance(result.verdict, Proved) or paving is None:
+    constants = result.constants
+    if not isinstance(result.verdict, Proved) or constants is None:
         return {"volume": None, "volume_by": ""}
-    how = getattr(paving, "method", None) or "inner paving"
-    return {"volume": float(paving.volume), "volume_by": str(how)}
+    shown = region_volume(
+        result.problem, constants.c2, paving=result.paving, budget=Budget(seconds)
+    )
+    if shown is None:
+        return {"volume": None, "volume_by": "nothing found"}
+    return {"volume": shown.at_least, "volume_by": shown.how}
 
 
 def _sides(result: StabilityResult) -> list[tuple[Any, Any]]:
     domain = result.problem.domain
     return list(zip(domain.lower, domain.upper, strict=True))
-
-
-def local_claim() -> Claim | None:
-    """The ellipsoid theorem, where this version has it."""
-    return Claim.__members__.get("LOCAL_STABILITY")
 
 
 def largest_region(
@@ -153,9 +167,9 @@ def largest_region(
         "proof": proof_data(system, candidate, asked or Requested(), limits),
         "ellipsoid": None,
     }
-    claim = local_claim()
-    if claim is not None and (asked is None or asked.claim.closes_origin):
-        out["ellipsoid"] = proof_data(system, candidate, Requested(claim=claim), limits)
+    if asked is None or asked.claim.closes_origin:
+        local = Requested(claim=Claim.LOCAL_STABILITY)
+        out["ellipsoid"] = proof_data(system, candidate, local, limits)
     return out
 
 

@@ -179,7 +179,7 @@ def iterations(size: int, what: str, scale: Scale) -> Data:
             candidate = printed_candidate(system, printed(entry, system, size, seed))
         starts = common_starts(system, min(scale.starts, 10))
         simulated = cost_data(system, follow(system, candidate, starts))
-        dropped = ("costs", "times", "mean_cost_curve", "trajectories")
+        dropped = ("costs", "times", "mean_cost_curve", "cost_curves", "trajectories")
         seeds.append({
             **at_equilibrium(system, candidate),
             **{k: v for k, v in simulated.items() if k not in dropped},

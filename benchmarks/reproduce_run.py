@@ -173,6 +173,11 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def without(data: Mapping[str, object], *names: str) -> Data:
+    """Some of it left out."""
+    return {k: v for k, v in data.items() if k not in names}
+
+
 def rounded(values: Any, digits: int = 6) -> Any:
     """Curves as short JSON data: so many significant digits."""
     array = np.asarray(values, dtype=np.float64)

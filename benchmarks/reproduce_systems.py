@@ -6,16 +6,19 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.reproduce_learners import Controller, train
 from benchmarks.reproduce_measure import (
     HORIZON,
     SETTLED,
     SHARE,
     START_SEED,
+    common_cost,
     common_starts,
     constant,
     cost_data,
-    cost_words,
     follow,
     hjb_residual,
     is_proved,
@@ -91,7 +94,8 @@ def measure(name: str, controller: Controller, scale: Scale) -> Data:
 
 
 COLUMNS = (
-    "system", "controller", "training, s", f"cost, {HORIZON:g} s", "HJB residual, max", "rms",
+    "system", "controller", "training, s", f"cost, {HORIZON:g} s", "diverge", "not at rest", "HJB "
+    "residual, max", "rms",
     "verdict", "c1", "c2", "region's volume", "× LQR's", "shown by", "proof, s",
     "ellipsoid's volume", "× LQR's", "proof, s",
 )  # fmt: skip
@@ -101,14 +105,15 @@ def write(rows: list[Data], out: Path) -> list[str]:
     """One table, LQR first for every system."""
     lines = []
     for system in SIZES:
-        for learner in LEARNERS:
-            row = find(rows, system=system, learner=learner)
-            if row is not None:
-                lines.append(_cells(row, find(rows, system=system, learner="lqr")))
+        found = [r for k in LEARNERS if (r := find(rows, system=system, learner=k)) is not None]
+        simulated = [r for r in found if is_measured(r)]
+        common = common_cost(simulated) if simulated else np.empty(0, dtype=np.bool_)
+        baseline = find(rows, system=system, learner="lqr")
+        lines += [_cells(row, baseline, common) for row in found]
     return [*NOTES, *markdown_table(COLUMNS, lines)]
 
 
-def _cells(row: Data, baseline: Data | None) -> tuple[str, ...]:
+def _cells(row: Data, baseline: Data | None, common: NDArray[np.bool_]) -> tuple[str, ...]:
     key = row["key"]
     words = Controller(key["learner"], key["size"], key["features"]).words
     if not is_measured(row):
@@ -118,12 +123,21 @@ def _cells(row: Data, baseline: Data | None) -> tuple[str, ...]:
     if row["runs"] == 1:
         training += " (1 run)"
     return (
-        key["system"], words, training, cost_words(row),
+        key["system"], words, training, cost_over(row, common),
+        f"{row['diverged']} of {row['starts']}", str(row["unsettled"]),
         number(row["hjb_residual_max"]), number(row["hjb_residual_rms"]),
         f"{verdict_words(proof)} ({proof['claim']})", constant(proof, "c1"), constant(proof, "c2"),
         *_region(proof, _part(baseline, "proof")), proof["volume_by"] or "–",
         seconds_words(proof["seconds"]), *_ellipsoid(ellipsoid, _part(baseline, "ellipsoid")),
     )  # fmt: skip
+
+
+def cost_over(row: Data, common: NDArray[np.bool_]) -> str:
+    """The mean over the common starts, and over how many where not over all."""
+    if not common.any() or row["diverged"] == row["starts"]:
+        return "–"
+    mean = np.mean([c for c, shared in zip(row["costs"], common, strict=True) if shared])
+    return f"{mean:.6g}" + ("" if common.all() else f" (of {common.sum()})")
 
 
 def _ellipsoid(proof: Data | None, baseline: Data | None) -> tuple[str, ...]:
@@ -139,22 +153,25 @@ def _part(row: Data | None, name: str) -> Data | None:
 
 
 def _region(proof: Data, baseline: Data | None) -> tuple[str, str]:
-    volume = proof["volume"]
-    of_lqr = baseline["volume"] if baseline is not None else None
-    ratio = volume / of_lqr if volume and of_lqr else None
-    return number(volume, ".4g"), number(ratio, ".3g")
+    """The volume, and its ratio to LQR's: of pavings where ours is known by one only."""
+    name = "paving_volume" if proof["volume_by"] == "paving" else "volume"
+    of_lqr = baseline[name] if baseline is not None else None
+    ratio = proof[name] / of_lqr if proof[name] and of_lqr else None
+    return number(proof["volume"], ".4g"), number(ratio, ".3g")
 
 
 NOTES = [
     f"Training: medians of three runs (seeds 0, 1, 2). Cost: accumulated over {HORIZON:g} s, "
     f"averaged over the same 50 initial states for every controller of a system, uniform in the "
     f"domain shrunk by {SHARE:g} about the equilibrium (numpy's default_rng({START_SEED})). A "
-    "start diverges where a coordinate leaves ±100; it is not at rest where it ends further than "
-    f"{SETTLED:g} of the domain's half-width from the equilibrium. Residual: of the HJB equation "
-    "at 2,000 uniform points of the whole domain. Verdict, c1, c2 (decimals; the exact fractions "
-    f"are in rows/{STORE}.jsonl), region and proof: of seed 0's candidate, medians of three proofs "
-    "where a proof takes at most 3 s; c1 and c2 are in each V's own scale. The region's volume is "
-    "a rigorous lower bound. × LQR's: over that of LQR's own quadratic by the same method. "
+    "start from which any of the controllers diverges is left out of the mean of all of them (the "
+    "column says of how many starts it is then) and counted beside it. A start diverges where a "
+    f"coordinate leaves ±100; it is not at rest where it ends further than {SETTLED:g} of the "
+    "domain's half-width from the equilibrium. Residual: of the HJB equation at 2,000 uniform "
+    "points of the whole domain. Verdict, c1, c2 (decimals; the exact fractions are in "
+    f"rows/{STORE}.jsonl), region and proof: of seed 0's candidate, medians of three proofs where "
+    "a proof takes at most 3 s; c1 and c2 are in each V's own scale. The region's volume is a "
+    "rigorous lower bound. × LQR's: over that of LQR's own quadratic by the same method. "
     "Ellipsoid: the theorem that needs no branching, about the closed loop of the same controller.",
     "",
     "The bilinear system's linearisation vanishes, so there is no LQR, and its claim is practical "

@@ -18,6 +18,8 @@ from systems import zoo
 STORE = "table-2"
 KINDS = (("elm-pi", "adapted"), ("elm-pi", "uniform"), ("pinn-pi", "adapted"))
 PINN_SECONDS = 10.0
+TARGET = 1e-4
+"""The HJB residual at which PINN-PI stops, here and in Table 3; the paper's errors are 1e-2."""
 
 
 def tasks(scale: Scale) -> list[Task]:
@@ -28,7 +30,9 @@ def tasks(scale: Scale) -> list[Task]:
             continue
         for learner, features in KINDS:
             quick = scale.quick and learner == "pinn-pi"
-            controller = Controller(learner, 10 if quick else m, features, 3 if quick else 10)
+            target = TARGET if learner == "pinn-pi" else None
+            iterations = 3 if quick else 10
+            controller = Controller(learner, 10 if quick else m, features, iterations, target)
             key = {"system": f"synthetic-{n}", "row": m, **controller.key, **scale.key}
             expected = PINN_SECONDS * n if learner == "pinn-pi" else 1.0
             out.append(Task(STORE, key, expected, partial(verify, n, controller, scale)))

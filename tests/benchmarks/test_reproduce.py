@@ -28,6 +28,7 @@ from benchmarks.reproduce_run import (
     remaining_seconds,
     run_tasks,
 )
+from benchmarks.reproduce_systems import cost_over
 from certify import Candidate
 from systems import zoo
 from systems.errors import InputError
@@ -185,6 +186,18 @@ def test_divergence_is_counted_and_not_averaged_away(monkeypatch: pytest.MonkeyP
         system, reproduce_measure.follow(system, pushing, starts[1:])
     )
     assert reproduce_measure.cost_words(nothing) == "all 1 diverge"
+
+
+def test_means_are_over_the_starts_that_all_controllers_bring_home() -> None:
+    rows: list[Data] = [
+        {"costs": [1.0, 2.0, 9.0], "diverged": 0, "starts": 3},
+        {"costs": [3.0, 4.0, None], "diverged": 1, "starts": 3},
+        {"costs": [None, None, None], "diverged": 3, "starts": 3},
+    ]
+    common = reproduce_measure.common_cost(rows)
+    assert common.tolist() == [True, True, False]
+    assert [cost_over(row, common) for row in rows] == ["1.5 (of 2)", "3.5 (of 2)", "–"]
+    assert cost_over(rows[0], reproduce_measure.common_cost(rows[:1])) == "4"
 
 
 def test_the_residual_of_the_optimal_value_is_zero() -> None:
