@@ -44,6 +44,11 @@ SMALLEST_RATE = 1e-3
 """Of the largest αψ: below it, near x*, rows no longer grow heavier."""
 LONGEST_STEP, HALVINGS = 2.0, 24
 SETTLED = 1e-4
+ROUNDING = 1e-15
+"""Tikhonov's parameter where his rows are among the others, and only rounding is to be fought."""
+RIDGE = 100.0
+"""Tikhonov's parameter among the inequalities, against the settings'. Less of it fits the points
+better, and what lies between them worse."""
 
 Progress = Callable[[dict[str, object], Array], None]
 
@@ -72,9 +77,10 @@ class Equation:
         weight = np.sqrt(rows) / np.abs(scaled).max()
         return self.basis.curvature() * weight, scaled[first, second] * weight
 
-    def solve(self, A: Array, r: Array) -> Array:
-        """Regularised least squares."""
-        return regularised(A, r, self.basis.features.penalty, self.regularization)[0]
+    def solve(self, A: Array, r: Array, level: float | None = None) -> Array:
+        """Least squares, regularised as the settings say or at the given level."""
+        level = self.regularization if level is None else level
+        return regularised(A, r, self.basis.features.penalty, level)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +107,7 @@ class Fit:
             if iteration > 1 and np.array_equal(violated, active):
                 break
             active = violated
-            aim = self.equation.solve(np.vstack([A, C[active]]), np.append(r, c[active]))
+            aim = self.equation.solve(np.vstack([A, C[active]]), np.append(r, c[active]), ROUNDING)
             step = self._best_step(beta, aim - beta)
             best = self.cost(beta + step * (aim - beta))
             if not best < cost:
@@ -148,6 +154,7 @@ def assemble(equation: Equation, points: Points) -> Fit:
             [np.full(len(on), BOUNDARY_WEIGHT), EQUATION_WEIGHT * target, EQUATION_WEIGHT * wanted]
         ),
     )
+    met = with_ridge(met, equation)
     weight = points.weights / (rate * (points.margin + NEAREST) + floor)
     below = 1.0 / (points.near_margin + NEAREST_VALUE)
     above = 1.0 / (points.excess + NEAREST_VALUE)
@@ -162,6 +169,16 @@ def assemble(equation: Equation, points: Points) -> Fit:
         -(1.0 + GAMMA * points.excess) * above,
     ]
     return Fit(equation, met, (np.vstack(limits), np.concatenate(bounds)), start)
+
+
+def with_ridge(rows: tuple[Array, Array], equation: Equation) -> tuple[Array, Array]:
+    """With Tikhonov's rows: a part of the cost, so that every Newton step lowers what it should."""
+    A, r = rows
+    penalty = equation.basis.features.penalty
+    ridge = RIDGE * equation.regularization * float(np.linalg.norm(A / penalty))
+    return compressed(
+        np.vstack([A, ridge * np.diag(penalty)]), np.append(r, np.zeros(len(penalty)))
+    )
 
 
 def compressed(A: Array, r: Array) -> tuple[Array, Array]:
