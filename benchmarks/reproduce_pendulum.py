@@ -231,7 +231,7 @@ def _iteration_figure(rows: list[Data]) -> Any:
             axes.set(xlabel=style.label("theta", "rad"), ylabel="V(θ, 0) − V(0, 0)")
             axes.set_title(f"m = {size}")
             axes.grid(True)
-        style.legend_below(figure, panels, 6)
+        style.legend_below(figure, panels, 2 * len(sizes))
     return figure
 
 
