@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reproduce_learners import Controller, first_policy
-from benchmarks.reproduce_measure import common_starts, cost_data, cost_words, follow
+from benchmarks.reproduce_measure import common_starts, cost_data, cost_words, follow, number
 from benchmarks.reproduce_paper import LORENZ_STABILISES, SOURCE
 from benchmarks.reproduce_part import Part, Scale, find, is_measured, markdown_table, picture
 from benchmarks.reproduce_printed import at_equilibrium, printed, printed_candidate
@@ -71,7 +71,7 @@ def write(rows: list[Data], out: Path) -> list[str]:
         return ["", "Not run yet.", ""]
     lines = [
         (_words(r), _paper(r["key"]), f"{r['eigenvalue']:+.4f}",
-         f"{r['input_at_equilibrium']:.1e}", cost_words(r), f"{r['furthest_end']:.1e}")
+         f"{r['input_at_equilibrium']:.1e}", cost_words(r), number(r["furthest_end"], ".1e"))
         for r in shown
     ]  # fmt: skip
     return [

@@ -17,6 +17,7 @@ from benchmarks.reproduce_measure import (
     follow,
     is_proved,
     largest_region,
+    number,
     proof_data,
     verdict_words,
 )
@@ -201,7 +202,7 @@ def write_iterations(rows: list[Data], out: Path) -> list[str]:
     lines = [
         (r["key"]["what"], str(r["key"]["size"]), str(seed), f"{s['eigenvalue']:+.3f}",
          f"{s['input_at_equilibrium']:.1e}", f"{s['diverged']} of {s['starts']}",
-         f"{s['furthest_end']:.1e}", verdict_words(s["proof"]))
+         number(s["furthest_end"], ".1e"), verdict_words(s["proof"]))
         for r in shown for seed, s in enumerate(r["seeds"])
     ]  # fmt: skip
     return [

@@ -186,6 +186,7 @@ def test_divergence_is_counted_and_not_averaged_away(monkeypatch: pytest.MonkeyP
         system, reproduce_measure.follow(system, pushing, starts[1:])
     )
     assert reproduce_measure.cost_words(nothing) == "all 1 diverge"
+    assert nothing["furthest_end"] is None and found["furthest_end"] == 0.0
 
 
 def test_means_are_over_the_starts_that_all_controllers_bring_home() -> None:
