@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cli.beside_lqr import BesideLqr, beside_lqr
 from cli.errors import CODES, StoppedByUserError
 from cli.evidence import leave_contradiction, leave_evidence
 from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from certify.result import Requested, StabilityResult
     from certify.verdict import Verdict
     from cli.inputs import Plant
-    from cli.panel import Panel
+    from cli.panel import Consulted, Panel
     from cli.run_folder import RunFolder
     from learners.refine import Attempt, Learner
     from learners.repair import Repair
@@ -170,27 +171,21 @@ class Loop:
             told = self.panel.consult(last.result, remaining, self.seed, bars)
         if told.interrupted and not told.decided:
             raise KeyboardInterrupt
-        result = told.result
-        conclusion = concluded(last.conclusion, last.result.verdict, result.verdict, self.rounds)
-        for line in [*told.rows(), verdict_row(result, conclusion), *told.last_rows()]:
-            self._tell(line)
-        open_reason = None
-        if not self.panel.asks and is_wanted(self.asked, conclusion):
-            found = self._first_region(last)
-            if found is not None:
-                open_reason = reason_of(conclusion, result)
-                result, conclusion = found, found.verdict
+        result, conclusion, open_reason = self._last_word(last, told)
+        beside = None if told.interrupted else self._beside_lqr(result, conclusion)
+        extra = 0.0 if open_reason is None else result.seconds
         record = outcome(
             result,
             conclusion,
             counterexamples=self.points,
             train_seconds=sum(r["train_seconds"] for r in self.rows),
-            prove_seconds=sum(r["prove_seconds"] for r in self.rows),
+            prove_seconds=sum(r["prove_seconds"] for r in self.rows) + extra,
             boxes=sum(r["boxes"] for r in self.rows),
             rounds=self.rows,
             training={k: v for k, v in last.candidate.provenance.items() if k != "history"},
             candidate=None,
             no_larger_region=open_reason,
+            lqr=None if beside is None else beside.as_json(),
             **told.keys(),
         )
         before = len(self.lines)
@@ -207,6 +202,30 @@ class Loop:
         if told.interrupted:
             raise StoppedByUserError(told.interruption)
         return CODES[str(record["verdict"])]
+
+    def _last_word(
+        self, last: Attempt, told: Consulted
+    ) -> tuple[StabilityResult, Verdict, str | None]:
+        """The result and the verdict; where only an ellipsoid is proved, why no more is."""
+        assert last.conclusion is not None
+        result = told.result
+        conclusion = concluded(last.conclusion, last.result.verdict, result.verdict, self.rounds)
+        for line in [*told.rows(), verdict_row(result, conclusion), *told.last_rows()]:
+            self._tell(line)
+        if not self.panel.asks and is_wanted(self.asked, conclusion):
+            found = self._first_region(last)
+            if found is not None:
+                return found, found.verdict, reason_of(conclusion, result)
+        return result, conclusion, None
+
+    def _beside_lqr(self, result: StabilityResult, conclusion: Verdict) -> BesideLqr | None:
+        if word(conclusion) != "proved" or result.theorem is None:
+            return None
+        with ProgressBars() as bars:
+            beside = beside_lqr(result, self.seed, bars)
+        if beside is not None:
+            self._tell(beside.row())
+        return beside
 
     def _first_region(self, last: Attempt) -> StabilityResult | None:
         """The ellipsoid of the last candidate, or else of the first; it goes into the folder."""
