@@ -194,6 +194,8 @@ class _Loop:
         change = after - V if discrete else ex.dot(gradient(V, self.x), F)
         rate = change + k["alpha"] * V if "alpha" in k else change + k.get("mu", Fraction(0))
         bottom = min(k["c1"], k.get("core", k["c1"]))
+        if self.made.theorem == "local stability":
+            return self._of_ellipsoid(D)
         out = {"decrease": (D, [V - bottom, k["c2"] - V, rate])}
         if discrete:
             out["containment"] = (D, [k["c2"] - V, largest(self._excursions())])
@@ -201,10 +203,7 @@ class _Loop:
         else:
             out["containment"] = (_faces(domain), [k["c2"] - V])
         if self.made.P is not None:
-            offset = self.x - self.star
-            q = ex.dot(offset, ex.affine(np.array(self.made.P), offset))
-            out["core"] = (D, [k["core"] - V, q - k["c_q"]])
-            out["contraction"] = ([_sides(self.made.box)], [k["c_q"] - q, self._disc()])
+            out |= self._of_origin(D)
         elif not discrete:
             out["defined"] = (D, [bottom - V, ex.total(F**2) - Fraction(2**400)])
         if "epsilon" in k:
@@ -213,6 +212,24 @@ class _Loop:
         for i, outputs in enumerate(self.unsafe, 1):
             out[f"avoid {i}"] = (D, [k["c2"] - V, *outputs])
         return out
+
+    def _of_origin(self, D: list[Sides]) -> dict[str, tuple[list[Sides], list[Expression]]]:
+        V, q, k = self.value, self._quadratic(), self.k
+        return {
+            "core": (D, [k["core"] - V, q - k["c_q"]]),
+            "contraction": ([_sides(self.made.box)], [k["c_q"] - q, self._disc()]),
+        }
+
+    def _of_ellipsoid(self, D: list[Sides]) -> dict[str, tuple[list[Sides], list[Expression]]]:
+        """Those of local stability, which knows no level of V but the core's."""
+        out, inside = self._of_origin(D), self.k["c_q"] - self._quadratic()
+        for i, outputs in enumerate(self.unsafe, 1):
+            out[f"avoid {i}"] = (D, [inside, *outputs])
+        return out
+
+    def _quadratic(self) -> Expression:
+        offset = self.x - self.star
+        return ex.dot(offset, ex.affine(np.array(self.made.P), offset))
 
     def _excursions(self) -> list[Expression]:
         """How far F lies outside the domain, for each of its ends."""
