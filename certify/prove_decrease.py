@@ -17,7 +17,7 @@ from certify.levels import (
 )
 from certify.prove_levels import ordered
 from certify.theorem import Claim
-from certify.verdict import Counterexample, Refuted, Unknown
+from certify.verdict import Counterexample, Proved, Refuted, Unknown
 from systems.exact import short_fraction
 
 BAND = Fraction(7, 8)
@@ -25,6 +25,13 @@ BAND = Fraction(7, 8)
 
 BAND_TRIES = 4
 """So often the band is moved down, at most, when V increases somewhere in it."""
+
+CLOSER, WORTH = Fraction(1023, 1024), 1 + Fraction(1, 1000)
+"""c2 begins at 127/128 of the lowest V at which sampling sees a violation; where that is proved, it
+is tried closer, if it rises by more than a thousandth."""
+
+AGAIN = 2.0
+"""So many times the boxes and seconds of the first search may the second take."""
 
 CLEARANCE = Fraction(17, 16)
 """A c1 that is found lies so far above the highest V at which sampling sees no decrease."""
@@ -71,8 +78,41 @@ def decrease(attempt: Attempt, c2: Fraction) -> tuple[Fraction, Fraction, Fracti
         # Nobody asked for what is open: c2 fell almost to c1, and why it did is the reason.
         raise unknown(_no_band(attempt, found, slow[-1], bottom))
     attempt.require(found)
+    if asked.c2 is None:
+        found = _higher(attempt, found, c2)
     levels = [c.level for c in found.condition.violation]
     return c1, levels[1], None if attempt.alpha is not None else -levels[2]
+
+
+def _higher(attempt: Attempt, found: Search, ceiling: Fraction) -> Search:
+    """The same with a c2 closer to where sampling sees V rise, if that is proved as quickly."""
+    bottom, top, speed = (c.level for c in found.condition.violation)
+    free = attempt.alpha is None and attempt.requested.mu is None
+    still = Fraction(0) if free else speed
+    lowest = lowest_violation(
+        found.condition.with_levels([bottom, ceiling, still]), 1, attempt.seed
+    )
+    if lowest is not None:
+        ceiling = min(ceiling, short_fraction(Fraction(lowest) * CLOSER, down=True))
+    if ceiling < top * WORTH:
+        return found
+    remaining = attempt.clock.remaining.seconds
+    share = min(1.0, AGAIN * found.seconds / remaining) if remaining > 0 else 0.0
+    if free:
+        speed = max(speed, -_default_mu(attempt, bottom, ceiling))
+    condition = found.condition.with_levels([bottom, ceiling, speed])
+    again = attempt.search(
+        "decrease",
+        condition,
+        share,
+        most_boxes=int(AGAIN * found.boxes) + 100,
+        relax=slower_or_lower(top, free, True),
+        frontier=1,
+    )
+    if isinstance(again.verdict, Proved):
+        return again
+    attempt.searches["decrease"] = found
+    return found
 
 
 def _noting(met: list[Counterexample], relax: Relax) -> Relax:
