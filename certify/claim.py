@@ -44,7 +44,8 @@ class Claim(Enum):
                 return (
                     "The equilibrium is asymptotically stable, and every solution that starts in "
                     "the domain with V ≤ c2 stays in an ellipsoid around it, inside the domain, "
-                    "and converges to it."
+                    "and converges to it; V is stated with the ellipsoid and need not be the "
+                    "candidate's."
                 )
             case Claim.PRACTICAL_STABILITY:
                 return (

@@ -8,6 +8,9 @@ from certify.claim import Claim, Constants
 from certify.stability import StabilityProblem
 from systems.exact import short_fraction
 
+WHOSE_VALUE = "V is here the function stated with the ellipsoid, and need not be the candidate's."
+"""Of local stability, whose level c2 means nothing for another V."""
+
 
 def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constants) -> str:
     """The conclusion of a theorem: "What follows" of ``docs/certificate-format.md``."""
@@ -32,7 +35,7 @@ def _local(problem: StabilityProblem, k: Constants) -> str:
         "The equilibrium is asymptotically stable, and every solution that starts in "
         f"{_start(problem)} with V ≤ c2 = {_short(k.c2)} stays in the ellipsoid q ≤ c_q = "
         f"{_short(k.c_q, down=False)}, which lies inside, and converges: q falls along it, "
-        "exponentially fast."
+        f"exponentially fast. {WHOSE_VALUE}"
     )
 
 

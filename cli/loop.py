@@ -191,6 +191,8 @@ class Loop:
         before = len(self.lines)
         record, lines = leave_contradiction(told, self.folder, record, self.lines, self.seed)
         if self.folder is not None:
+            if result.theorem is not None and not result.theorem.claim.has_band:
+                self._keep_candidate(result.problem.candidate)  # V was found with the ellipsoid
             record["candidate"] = str(self.folder.path / "candidate.json")
             record, lines = leave_evidence(
                 self.folder, result, conclusion, record, self.rows, lines, self._watch.finish
@@ -228,7 +230,7 @@ class Loop:
         return beside
 
     def _first_region(self, last: Attempt) -> StabilityResult | None:
-        """The ellipsoid of the last candidate, or else of the first; it goes into the folder."""
+        """The ellipsoid of the last candidate, or else of the first."""
         tried = [last.candidate]
         if self._first is not None and self._first is not last.candidate:
             tried.append(self._first)
@@ -238,7 +240,6 @@ class Loop:
             return None
         for line in first_region_rows(found):
             self._tell(line)
-        self._keep_candidate(found.problem.candidate)
         return found
 
     def _keep_candidate(self, candidate: Candidate) -> None:

@@ -190,7 +190,8 @@ def equilibrium_words(result: StabilityResult) -> str:
 def region(result: StabilityResult) -> dict[str, object] | None:
     """The proved region {x in domain : V ≤ c2}: constants as numbers and exactly, and its volume.
 
-    The volume is a rigorous lower bound. ``domain`` may be a box inside the system's.
+    The volume is a rigorous lower bound. ``domain`` may be a box inside the system's, and
+    ``ellipsoid`` is P of q(x) = (x − x*)ᵀ P (x − x*), which V is where local stability is proved.
     """
     from certify.verdict import Proved
 
@@ -207,6 +208,7 @@ def region(result: StabilityResult) -> dict[str, object] | None:
         "volume_by": None if volume is None else volume.how,
         "volume_at_most": None if paving is None else paving.at_most,
         "exact": _exact_constants(values),
+        "ellipsoid": None if result.ellipsoid is None else result.ellipsoid.matrix.tolist(),
         "domain": [[str(a), str(b)] for a, b in zip(domain.lower, domain.upper, strict=True)],
     }
 

@@ -132,7 +132,7 @@ def _claim(name: str, search: Search, result: StabilityResult) -> str:
             return f"V <= {levels[0]} only where |x - x*| < {radius:.4g}"
         case _ if name.startswith("avoid "):
             unsafe = result.problem.system.unsafe[int(name.removeprefix("avoid ")) - 1]
-            return f"V > {levels[0]} on {unsafe.name}"
+            return f"{search.condition.outputs[0]} > {levels[0]} on {unsafe.name}"
     return search.condition.claim
 
 
@@ -165,7 +165,8 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
         alpha = constants.alpha
         rate = "" if alpha is None else f" at the rate {decimal(alpha)}"
         kind = "asymptotically" if alpha is None else "exponentially"
-        return f"proved: {kind} stable{every}; {start} converges{rate}{unsafe}{volume}"
+        whose = "" if claim.has_band else ", V of the ellipsoid,"
+        return f"proved: {kind} stable{every}; {start}{whose} converges{rate}{unsafe}{volume}"
     return (
         f"proved: practical stability{every}; {start} reaches V(x) <= {c1} and stays there"
         f"{unsafe}{volume}; nothing is claimed about the equilibrium itself"

@@ -143,6 +143,23 @@ def _words(name: str, report: Report) -> tuple[str, str]:
     return describe("training, while it went on" if live else name, report.result)
 
 
+def _of_leaves(system: str, filled: bool, falls: bool) -> tuple[str, str]:
+    """Of the leaves that fill a region, and those of a decrease search where there was one."""
+    fill = "leaves on which V ≤ c2 is proved; their volume is the lower bound above."
+    searched = (
+        "every leaf of the decrease search, coloured by why no point of it breaks the condition."
+    )
+    if not falls:
+        return f"{system}: leaves that fill the region", f"L{fill[1:]}"
+    coloured = "the leaves of the decrease search coloured by the reason that closed them"
+    if not filled:
+        return f"{system}: {coloured}", searched.capitalize()
+    return (
+        f"{system}: leaves that fill the region, and {coloured}",
+        f"Left: {fill} Right: {searched}",
+    )
+
+
 def describe(name: str, result: StabilityResult) -> tuple[str, str]:
     """Alt text and caption of a figure."""
     system, n = result.problem.system.name, result.problem.system.state_dimension
@@ -159,19 +176,13 @@ def describe(name: str, result: StabilityResult) -> tuple[str, str]:
         "in them",
     )
     filled = result.paving is not None and len(result.paving.lower) > 0
-    searched = "every leaf of the decrease search, coloured by why no point of it breaks the "
-    fill = "Left: leaves on which V ≤ c2 is proved; their volume is the lower bound above. Right: "
     words = {
         "region": (
             f"{system}, closed loop: {where}, and {outcome}",
             f"{where[0].upper()}{where[1:]}, and {outcome}. Curves and arrows are "
             "drawn in ordinary floating point; they illustrate the proof and are no part of it.",
         ),
-        "paving": (
-            f"{system}: {'leaves that fill the region, and ' if filled else ''}the leaves of "
-            "the decrease search coloured by the reason that closed them",
-            f"{fill if filled else ''}{searched if filled else searched.capitalize()}condition.",
-        ),
+        "paving": _of_leaves(system, filled, "decrease" in result.searches),
         "trajectories": (
             f"{system}: states over time, and V falling along the solutions on a logarithmic scale",
             "Simulated solutions, for illustration.",

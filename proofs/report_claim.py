@@ -53,13 +53,19 @@ def claim(result: StabilityResult) -> list[str]:
         f"**In mathematics.** The closed loop is {_loop(problem)} with the controller $k$ of the "
         f"candidate{_cut_off(result)}, on the domain $D$ = {box(problem.domain)} (units as in the "
         f"table of states), around the {centre_word(result)} $x^*$ = ({x_star})."
-        f"{_disturbance(problem)} With the Lyapunov function $V$ of the candidate, this {verb}:",
+        f"{_disturbance(problem)} With {_whose_value(result)}, this {verb}:",
         "",
         *(f"- {line}" for line in _conditions(result)),
         "",
         f"{together}: {text(conclusion(result))}",
         "",
     ]
+
+
+def _whose_value(result: StabilityResult) -> str:
+    if claim_of(result).has_band:
+        return "the Lyapunov function $V$ of the candidate"
+    return "$V$ as it is stated with the ellipsoid, which need not be that of the candidate"
 
 
 def plainly(result: StabilityResult) -> str:

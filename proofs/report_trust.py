@@ -90,8 +90,13 @@ def _excluded(result: StabilityResult, claimed: Claim) -> str:
         if system.disturbance is None
         else "no disturbance beyond those stated with their ranges"
     )
+    proved = (
+        "functions that are proved are, bit for bit, those"
+        if claimed.has_band
+        else "controller that is proved is, bit for bit, that"
+    )
     return (
-        f"{hole} The functions that are proved are, bit for bit, those of the candidate, with "
-        f"constants as written. The statement is about the model: {system.time} time, {disturbed}, "
+        f"{hole} The {proved} of the candidate, with constants as written. "
+        f"The statement is about the model: {system.time} time, {disturbed}, "
         "no delay, no error of measurement."
     )

@@ -86,6 +86,11 @@ def _claim(table: ClaimTable, slug: str, places: Places) -> GateClaim:
     networks = {} if table.networks is None else import_options(table.networks, base, places)
     if table.region.c1 and table.region.c2 and table.region.c1 >= table.region.c2:
         raise InputError(f"{places('region', 'c1')}: c1 must be below c2")
+    if table.theorem == "local-stability" and table.minimum.c2 is not None:
+        raise InputError(
+            f"{places('minimum', 'c2')}: local stability finds a V of its own, of which a level "
+            "says nothing; give a volume, or a box as the region"
+        )
     if table.region.box is not None and not table.region.box:
         raise InputError(f"{places('region', 'box')}: it is empty; give an interval for each state")
     return GateClaim(

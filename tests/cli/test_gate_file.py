@@ -106,6 +106,10 @@ def claim(*lines: str) -> str:
         (claim("region = { box = { theta = 3 } }"), "give two ends, [lower, upper], not a number"),
         (claim("region = { box = { theta = [1, 0] } }"), "the lower end is not below"),
         (claim("minimum = { area = 1 }"), ":5: unknown key 'area'"),
+        (
+            claim("theorem = 'local-stability'\nminimum = { c2 = 1 }"),
+            ":6: minimum c2: local stability finds a V of its own",
+        ),
         (claim("theorem = 'stable'"), ":5: theorem: 'stable' is not one of"),
         (claim("backends = []"), ":5: backends: give a list of names"),
         (
