@@ -180,11 +180,13 @@ def _checked(
     if is_marginal(closed, abscissa):
         return Start(plant, policy, expression)
     if abscissa > 0.0:
+        therefore = "there are no inputs to stabilise it; choose another equilibrium"
+        if plant.system.input_dimension:
+            therefore = "policy iteration needs a stabilising policy to start from"
         what = "under the initial policy " if plant.system.input_dimension else ""
         raise InputError(
             f"{plant.system.name}: the linearisation {what}is unstable "
-            f"(eigenvalue {shown_eigenvalue(closed)}); "
-            "policy iteration needs a stabilising policy to start from"
+            f"(eigenvalue {shown_eigenvalue(closed)}); {therefore}"
         )
     return Start(plant, policy, expression, linear, K)
 

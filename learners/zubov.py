@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.candidate import Candidate, anchored_value
-from learners.elm_features import draw_adapted
+from learners.elm_features import Features, draw_adapted
 from learners.elm_structure import detect_structure, unstructured
 from learners.numeric import Plant
 from learners.zubov_basis import ACTIVATIONS, Basis, Smooth
@@ -49,6 +49,8 @@ STRETCH = 2.0
 """Slopes of the features against those of policy iteration's: W bends more than a cost does."""
 POINTS, POINTS_PER_UNKNOWN = 2500, 15
 RAYS = 250
+MOST_UNKNOWNS = 2000
+"""The rows at all points then take some gigabytes."""
 FIRST_WEIGHT = 10.0
 
 
@@ -115,7 +117,20 @@ class ZubovLearning:
         """Raises InputError where :meth:`fit` could not begin. Takes milliseconds."""
         _refuse_discrete(system)
         with single_threaded_blas():
-            first_field(Plant(system.nominal()), self.initial_gain, self.initial_policy)
+            plant = Plant(system.nominal())
+            self.features(first_field(plant, self.initial_gain, self.initial_policy))
+
+    def features(self, closed: ClosedField) -> Features:
+        """The hidden layer, with the plant's symmetries. Raises InputError if it is too large."""
+        signs = detect_structure(closed.plant, closed.start.policy).signs
+        structure = replace(unstructured(len(closed.scale)), signs=signs)
+        drawn = draw_adapted(self.neurons, structure, "tanh", self.seed)
+        if drawn.count > MOST_UNKNOWNS:
+            raise InputError(
+                f"{closed.plant.system.name}: {self.neurons} neurons have {drawn.count} output "
+                f"weights, too many for Zubov learning (at most {MOST_UNKNOWNS}); use fewer neurons"
+            )
+        return replace(drawn, W=STRETCH * drawn.W)
 
     def settings(self) -> dict[str, object]:
         """Plain JSON data, with the policy as it was given."""
@@ -143,6 +158,7 @@ class _Run:
     def candidate(self, extra: Array, weights: Array) -> Candidate:
         s, name = self.settings, self.plant.system.name
         closed = first_field(self.plant, s.initial_gain, s.initial_policy)
+        features = s.features(closed)
         generator = np.random.default_rng(s.seed)
         flow = closed.flow()
         n = self.plant.system.state_dimension
@@ -152,13 +168,13 @@ class _Run:
         flow = replace(flow, cost=psi)
         alpha = exponent(flow, region, generator)
         equation = Equation(
-            self._basis(closed, region.half_widths),
+            Basis(features, s.activation, self.plant.x_star, region.half_widths),
             closed.velocity,
             lambda x: alpha * psi(x, closed.velocity(x)),
             2.0 * alpha * closed.matrix,
             s.regularization,
         )
-        unknowns = equation.basis.features.count
+        unknowns = features.count
         points = draw_points(region, POINTS * n // 2 + POINTS_PER_UNKNOWN * unknowns, generator)
         fit = assemble(equation, points.joined(flow, extra, weights))
         simulated = time.perf_counter()
@@ -190,13 +206,6 @@ class _Run:
         value = self._value(equation.basis, beta)
         provenance["seconds"] = time.perf_counter() - self.began
         return Candidate(self.plant.system.state, value, closed.start.control, provenance)
-
-    def _basis(self, closed: ClosedField, scale: Array) -> Basis:
-        signs = detect_structure(self.plant, closed.start.policy).signs
-        structure = replace(unstructured(len(scale)), signs=signs)
-        drawn = draw_adapted(self.settings.neurons, structure, "tanh", self.settings.seed)
-        features = replace(drawn, W=STRETCH * drawn.W)
-        return Basis(features, self.settings.activation, self.plant.x_star, scale)
 
     def _hears(self, equation: Equation) -> Callable[[dict[str, object], Array], None]:
         basis = equation.basis

@@ -98,10 +98,25 @@ def first_field(plant: Plant, gain: Array | None, policy: Expression | None) -> 
             f"eigenvalue {shown_eigenvalue(closed)}); Zubov learning needs a linear part that "
             "decays"
         )
-    closed = linear.closed_loop(start.K)
-    scale = plant.half_widths
-    P = np.asarray(solve_continuous_lyapunov(closed.T, -np.diag(scale**-2.0)))
-    return ClosedField(start, 0.5 * (P + P.T), scale, -spectral_abscissa(closed))
+    closed, scale = linear.closed_loop(start.K), plant.half_widths
+    return ClosedField(start, _cost_to_go(closed, scale, name), scale, -spectral_abscissa(closed))
+
+
+def _cost_to_go(closed: Array, scale: Array, name: str) -> Array:
+    """P of the cost ∫|z|² dt = dᵀPd of ḋ = ``closed`` d, with z = d / ``scale``; (n, n).
+
+    It is solved for in z: states of very different units would leave no digit of it right.
+    """
+    rows = closed * scale / scale[:, None]
+    P = np.asarray(solve_continuous_lyapunov(rows.T, -np.eye(len(scale))))
+    P = 0.5 * (P + P.T)
+    if not np.isfinite(P).all() or np.linalg.eigvalsh(P)[0] <= 0.0:
+        raise InputError(
+            f"{name}: the linear part at the equilibrium decays too slowly to compute with "
+            f"(rightmost eigenvalue {shown_eigenvalue(closed)}, beside one of modulus "
+            f"{np.abs(np.linalg.eigvals(closed)).max():.3g}); choose another policy"
+        )
+    return np.asarray(P / np.outer(scale, scale))
 
 
 def _refuse_unstable(closed: Array, what: str, therefore: str) -> None:

@@ -18,6 +18,7 @@ from learners.elm_reference import reference_policy_iteration
 from systems import expression as ex
 from systems import zoo
 from systems.box import Box
+from systems.build import system_from_text
 from systems.constants import rational_or_ball
 from systems.differentiate import gradient, jacobian
 from systems.dynamics import ControlAffineSystem
@@ -323,3 +324,9 @@ def test_unusable_systems_are_refused() -> None:
         "runaway", x, x, (), Box.symmetric([1]), (exact(0),), (), x**2, ()
     )
     assert "unstable (eigenvalue 1)" in refused(learner, unstable)
+
+
+def test_an_unstable_equilibrium_without_inputs_is_refused_with_what_can_be_done() -> None:
+    system = system_from_text("up", ["x"], [], {"x": "x"}, domain=[("-1", "1")])
+    with pytest.raises(InputError, match=r"unstable.*no inputs.*choose another equilibrium"):
+        ElmPolicyIteration().check_for(system)

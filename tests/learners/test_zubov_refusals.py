@@ -110,3 +110,28 @@ def test_bad_extra_points(
 ) -> None:
     with pytest.raises(InputError, match=message):
         SMALL.fit(plant({"x": "-x"}), extra_points=points, extra_weights=weights)
+
+
+def test_too_many_neurons_are_refused_before_any_memory_is_taken() -> None:
+    learner = ZubovLearning(neurons=30_000)
+    for attempt in (learner.check_for, learner.fit):
+        with pytest.raises(InputError, match=r"too many .*use fewer neurons"):
+            attempt(plant({"x": "-x", "y": "-y + x**2"}))
+
+
+def test_the_units_of_the_states_do_not_matter() -> None:
+    """In other units the cost to go near x* is the same, and so is what is learned."""
+    from learners.numeric import Plant
+    from learners.zubov_field import first_field
+
+    plain = plant({"x": "y", "y": "-x - y"})
+    other = system_from_text(
+        "units", ["x", "y"], [], {"x": "y/1e6", "y": "-1e6*x - y"},
+        domain=[("-1/1000", "1/1000"), ("-1000", "1000")],
+    )  # fmt: skip
+    found, there = (first_field(Plant(system), None, None) for system in (plain, other))
+    P, h = there.matrix, there.scale
+    assert np.abs(P * np.outer(h, h) - found.matrix).max() < 1e-12
+    learned, again = (SMALL.fit(system).provenance for system in (plain, other))
+    for figure in ("alpha", "speed", "region_share"):
+        assert again[figure] == pytest.approx(learned[figure], rel=1e-3)
