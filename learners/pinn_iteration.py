@@ -80,7 +80,11 @@ class Evaluated:
 
 @dataclass(eq=False)
 class PinnIteration:
-    """One training run; entries go to ``history``, lines to ``warnings``."""
+    """One training run; entries go to ``history``, lines to ``warnings``.
+
+    With ``axes``, only these coordinates of the points leave the equilibrium: those of a block that
+    nothing else is coupled to (:mod:`learners.pinn_blocks`).
+    """
 
     settings: PinnSettings
     plant: Plant
@@ -90,6 +94,7 @@ class PinnIteration:
     history: list[dict[str, object]]
     warnings: list[str]
     reporter: Reporter
+    axes: tuple[int, ...] | None = None
     found: list[Evaluated] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -224,8 +229,10 @@ class PinnIteration:
             M = 2.0 * plant.half_R_inverse @ linear.B.T
             root = np.asarray(np.linalg.cholesky(plant.R).T, dtype=np.float64)
             self.gain = np.asarray(M @ P, dtype=np.float64)
-        h = plant.half_widths
-        return scaled_origin(M / h, (M @ P) * h, self.settings.origin_weight, points, root)
+        h, wanted = plant.half_widths, M @ P
+        if self.axes is not None:  # the other blocks' part of the gain is not this network's
+            wanted[:, np.setdiff1d(np.arange(len(h)), self.axes)] = 0.0
+        return scaled_origin(M / h, wanted * h, self.settings.origin_weight, points, root)
 
     def _unstable(self, theta: Array) -> str | None:
         """The rightmost eigenvalue of the greedy policy's linearisation, if it is not stable."""
@@ -239,6 +246,8 @@ class PinnIteration:
         closed = linear.A - linear.B @ (plant.half_R_inverse @ (linear.B.T @ hessian))
         if not np.isfinite(closed).all():
             return "nan"
+        if self.axes is not None:
+            closed = closed[np.ix_(self.axes, self.axes)]
         return shown_eigenvalue(closed) if np.linalg.eigvals(closed).real.max() >= 0.0 else None
 
     def _record(
@@ -250,16 +259,7 @@ class PinnIteration:
         change = plant.input_energy(
             plant.greedy(plant.sample(x), network.gradient(out.theta, equations.z) / h) - u
         )
-        away = plant.x_star + min(box, 1.0) * (self.held_out - plant.x_star)
-        samples, z = plant.sample(away), (away - plant.x_star) / h
-        gradient = network.gradient(out.theta, z) / h
-        improved = plant.greedy(samples, gradient)
-        residual = plant.hamiltonian(samples, gradient, improved)
-        rate = residual - plant.running_cost(samples, improved)
-        V = network.values(out.theta, np.concatenate([z, equations.z]))
-        lyapunov = bool(rate.max() < 0.0 and V.min() > -NEGATIVE * V.max())
-        largest = float(np.abs(residual).max())
-        rms = math.sqrt(float(residual @ residual) / len(residual))
+        solution = self.measured(out.theta, box, equations.z)
         self.history.append(
             {
                 "iteration": len(self.history) + 1,
@@ -270,16 +270,39 @@ class PinnIteration:
                 "ghjb_residual_max": float(np.abs(equations.ghjb(out.theta)).max()),
                 "policy_change": float(change.max()),
                 "cost_max": float(equations.cost.max()),
-                "hjb_residual_max": largest,
-                "hjb_residual_rms": rms,
+                "hjb_residual_max": solution.residual_max,
+                "hjb_residual_rms": solution.residual_rms,
                 "box": box * plant.fraction,
                 "stable": stable,
             }
         )
-        return Evaluated(out.theta, len(self.history), largest, rms, lyapunov)
+        return solution
+
+    def measured(self, theta: Array, box: float, more: Array) -> Evaluated:
+        """The HJB residual at the held-out points, drawn into a box, and whether V is positive
+        and decreases there; V also at ``more`` points (N, n) in domain units."""
+        plant, h, network = self.plant, self.plant.half_widths, self.network
+        away = plant.x_star + min(box, 1.0) * (self.held_out - plant.x_star)
+        samples, z = plant.sample(away), (away - plant.x_star) / h
+        gradient = network.gradient(theta, z) / h
+        improved = plant.greedy(samples, gradient)
+        residual = plant.hamiltonian(samples, gradient, improved)
+        rate = residual - plant.running_cost(samples, improved)
+        V = network.values(theta, np.concatenate([z, more]))
+        lyapunov = bool(rate.max() < 0.0 and V.min() > -NEGATIVE * V.max())
+        largest = float(np.abs(residual).max())
+        rms = math.sqrt(float(residual @ residual) / len(residual))
+        return Evaluated(theta, len(self.history) + 1, largest, rms, lyapunov)
 
     def _cloud(self, count: int) -> Array:
-        return boundary_dense_points(self.plant.ends, count, self.generator, self.settings.arcsine)
+        ends, arcsine = self.plant.ends, self.settings.arcsine
+        if self.axes is None:
+            return boundary_dense_points(ends, count, self.generator, arcsine)
+        axes = list(self.axes)
+        out = np.tile(self.plant.x_star, (count, 1))
+        low, high = (end[axes] for end in ends)
+        out[:, axes] = boundary_dense_points((low, high), count, self.generator, arcsine)
+        return out
 
 
 def _number(entry: Mapping[str, object], key: str) -> float:

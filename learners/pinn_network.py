@@ -132,6 +132,34 @@ class Network:
             parts += [W[rows, columns], b]
         return np.concatenate([*parts, beta])
 
+    def part(self, rows: Indices) -> Network:
+        """The neurons ``rows`` of every layer, as a network of their own."""
+        masks = tuple(mask[np.ix_(rows, rows)] for mask in self.masks)
+        return Network(self.activation, self.signs[:, rows], masks)
+
+    def part_of(self, theta: Array, rows: Indices) -> Array:
+        """The weights of :meth:`part` among those of the whole."""
+        layers, beta = self.layers(theta)
+        chosen = [
+            (W[np.ix_(rows, rows)] if level else W[rows], b[rows])
+            for level, (W, b) in enumerate(layers)
+        ]
+        return self.part(rows).packed(chosen, beta[rows])
+
+    def with_part(self, theta: Array, rows: Indices, part: Array) -> Array:
+        """``theta`` with the weights of :meth:`part` put back in their places."""
+        layers, beta = self.layers(theta)
+        chosen, output = self.part(rows).layers(part)
+        put = []
+        for level, ((W, b), (V, c)) in enumerate(zip(layers, chosen, strict=True)):
+            W, b = W.copy(), b.copy()
+            W[np.ix_(rows, rows) if level else rows] = V
+            b[rows] = c
+            put.append((W, b))
+        beta = beta.copy()
+        beta[rows] = output
+        return self.packed(put, beta)
+
     def values(self, theta: Array, z: Array) -> Array:
         """V at points z (N, n); (N,)."""
         rest = self._plain(theta, np.zeros((1, self.dimension)))

@@ -14,6 +14,8 @@ local-stability loss (21) at the equilibrium. What differs from the algorithm as
 * with "adapted" features the network has the symmetries and decoupled blocks of the Hamiltonian
   (:mod:`learners.pinn_draw`); "uniform" is a plain dense network;
 * collocation points are denser near the boundary;
+* blocks of states that nothing couples are trained one after the other
+  (:mod:`learners.pinn_blocks`);
 * few steps while the policy still moves, and a growing box where the first policy is not
   admissible everywhere (:mod:`learners.pinn_iteration`); where no Lyapunov function is found on
   the whole domain, one on the largest part that has one (:mod:`learners.pinn_training`).
@@ -34,6 +36,7 @@ from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
 from learners.lqr import quadratic_value
 from learners.numeric import Plant
+from learners.pinn_blocks import trained_by_blocks
 from learners.pinn_candidate import output_sizes, pinn_candidate
 from learners.pinn_descent import OPTIMIZERS, Optimizer
 from learners.pinn_draw import draw_dense, draw_structured
@@ -134,7 +137,7 @@ class PinnPolicyIteration:
             plant.sample(plant.x_star[None])  # compiles the tape
             ready = time.perf_counter()
             training = PinnTraining(
-                self._iteration_settings(network),
+                self._iteration_settings(network, network.dimension),
                 plant,
                 start,
                 network,
@@ -142,7 +145,7 @@ class PinnPolicyIteration:
                 _extra(plant, extra_points, extra_weights),
                 progress,
             )
-            trained = training.run()
+            trained = self._trained(training, structure)
         provenance: dict[str, object] = {
             **self._settings(),
             "iterations": len(training.history),
@@ -160,6 +163,14 @@ class PinnPolicyIteration:
             candidate = _network_candidate(trained, network, provenance)
         provenance["seconds"] = time.perf_counter() - began
         return candidate
+
+    def _trained(self, training: PinnTraining, structure: Structure) -> Trained | None:
+        """Block by block where nothing couples them, else (or where that fails) all at once."""
+        if len(structure.blocks) > 1:
+            trained = trained_by_blocks(training, structure.blocks, self._iteration_settings)
+            if trained is not None:
+                return trained
+        return training.run()
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin: a wrong system, a bad first policy.
@@ -199,8 +210,8 @@ class PinnPolicyIteration:
                 "neurons"
             )
 
-    def _iteration_settings(self, network: Network) -> PinnSettings:
-        n, points = network.dimension, self.collocation_points
+    def _iteration_settings(self, network: Network, n: int) -> PinnSettings:
+        points = self.collocation_points
         if points is None:
             points = POINTS_PER_UNKNOWN * network.count + 10 * n
             if self.optimizer == "adam":

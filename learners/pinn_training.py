@@ -39,6 +39,7 @@ class PinnTraining:
     theta: Array
     extra: tuple[Array, Array]
     progress: Progress | None
+    axes: tuple[int, ...] | None = None
     history: list[dict[str, object]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -93,6 +94,7 @@ class PinnTraining:
             self.history,
             self.warnings,
             Reporter(self.progress),
+            self.axes,
         )
         found = run.run(self.theta)
         return None if found is None else Trained(found, plant)

@@ -1,4 +1,4 @@
-"""Local stability: the ellipsoid that is proved is never larger than the truth, nor V's business."""
+"""Local stability: what is proved is never larger than the truth, and does not rest on V."""
 
 from __future__ import annotations
 
@@ -91,7 +91,13 @@ def test_what_is_no_equilibrium_is_refuted() -> None:
 
 @pytest.mark.parametrize(
     ("equations", "discrete"),
-    [(["x1"], False), (["-x1**3"], False), (["x2", "-x1"], False), (["2*x1"], True), (["x1"], True)],
+    [
+        (["x1"], False),
+        (["-x1**3"], False),
+        (["x2", "-x1"], False),
+        (["2*x1"], True),
+        (["x1"], True),
+    ],
     ids=["unstable", "marginal", "centre", "unstable, discrete", "marginal, discrete"],
 )
 def test_what_does_not_contract_is_not_proved(equations: list[str], discrete: bool) -> None:
