@@ -55,8 +55,8 @@ NOTES = (
     "Adapted: the network has the symmetries and decoupled blocks that the Hamiltonian is found to "
     "have; here all states decouple, and are trained one after the other, with N points each. "
     "Dense: a plain network told nothing, as the paper's.",
-    "Errors are maxima against V* at 2N uniform points, N the larger of the paper's and ours. Errors "
-    "and seconds are medians of the seeds 0, 1, 2, beside the worst error (quick: seed 0).",
+    "Errors are maxima against V* at 2N uniform points, N the larger of the paper's and ours. "
+    "Medians of the seeds 0, 1, 2, beside the worst error of them (quick: seed 0).",
 )
 SYSTEM_COLUMNS = (
     "system", "first policy", "neurons", "ELM-PI residual", "s", "PINN-PI residual",
