@@ -44,6 +44,7 @@ from learners.elm_iteration import IterationSettings, Progress
 from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
 from learners.elm_training import Trained, Training
+from learners.extra_points import checked_points, with_roots
 from learners.lqr import quadratic_value
 from learners.numeric import Plant
 from systems.dynamics import ControlAffineSystem
@@ -144,7 +145,7 @@ class ElmPolicyIteration:
     ) -> Candidate:
         began = time.perf_counter()
         plant = Plant(system)
-        extra = _extra(plant, extra_points, extra_weights)
+        extra = with_roots(checked_points(plant.system, extra_points, extra_weights))
         start = first_policy(plant, self.initial_gain, self.initial_policy)
         plant.sample(plant.x_star[None])  # compiles the tape
         ready = time.perf_counter()
@@ -255,21 +256,3 @@ def _first_candidate(start: Start, provenance: dict[str, object]) -> Candidate:
     )
     provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
     return Candidate(system.state, quadratic_value(P, system), start.control, provenance)
-
-
-def _extra(plant: Plant, points: Array | None, weights: Array | None) -> tuple[Array, Array]:
-    """The extra points (M, n) and the square roots of their weights (M,)."""
-    n, name = len(plant.x_star), plant.system.name
-    if points is None:
-        if weights is not None:
-            raise InputError(f"{name}: extra_weights without extra_points")
-        return np.empty((0, n)), np.empty(0)
-    x = np.atleast_2d(np.asarray(points, dtype=np.float64))
-    if x.ndim != 2 or x.shape[1] != n:
-        raise InputError(f"{name}: extra_points must have shape (M, {n}), not {x.shape}")
-    w = np.full(len(x), 10.0) if weights is None else np.asarray(weights, dtype=np.float64)
-    if w.shape != (len(x),):
-        raise InputError(f"{name}: extra_weights must have shape ({len(x)},), not {w.shape}")
-    if not np.isfinite(x).all() or not np.isfinite(w).all() or (w < 0.0).any():
-        raise InputError(f"{name}: extra points must be finite, and their weights not negative")
-    return x, np.sqrt(w)

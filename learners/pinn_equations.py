@@ -25,7 +25,7 @@ from learners.pinn_network import Network
 Array = NDArray[np.float64]
 
 CHUNK = 2048
-"""Points whose derivatives are held at the same time."""
+"""Points at which a network is evaluated at the same time."""
 STENCIL = (-1.0 / 12.0, 2.0 / 3.0, -2.0 / 3.0, 1.0 / 12.0)
 OFFSETS = (2.0, 1.0, -1.0, -2.0)
 SPACING = 1e-3
@@ -91,7 +91,7 @@ class Equations:
     def residual(self, theta: Array) -> Array:
         """All rows, (rows,)."""
         v, cost = self._scaled
-        out: Array = np.vecdot(self.network.gradient(theta, self.z), v) + cost
+        out = self._slopes(theta, v) + cost
         if self.origin is None:
             return out
         z, directions = self.origin.points
@@ -100,8 +100,7 @@ class Equations:
 
     def ghjb(self, theta: Array) -> Array:
         """The residual of the GHJB equation at the collocation points, unweighted; (N,)."""
-        out: Array = np.vecdot(self.network.gradient(theta, self.z), self.v) + self.cost
-        return out
+        return self._slopes(theta, self.v) + self.cost
 
     def loss(self, theta: Array) -> float:
         """The mean square of the rows; NaN or infinity where it overflows."""
@@ -111,8 +110,7 @@ class Equations:
     def derivatives(self, theta: Array) -> Iterator[tuple[Array, Array]]:
         """Rows and their derivatives, (k,) and (weights, k), a part at a time."""
         v, cost = self._scaled
-        for at in range(0, len(self.z), CHUNK):
-            part = slice(at, at + CHUNK)
+        for part in self._parts():
             slopes, J = self.network.slopes(theta, self.z[part], v[part])
             yield slopes + cost[part], J
         if self.origin is not None:
@@ -123,8 +121,9 @@ class Equations:
         """The loss and its gradient by θ, by one reverse pass."""
         r = self.residual(theta)
         v, _ = self._scaled
-        N = len(self.z)
-        gradient = self.network.pulled_back(theta, self.z, v, r[:N])
+        N, gradient = len(self.z), np.zeros(self.network.count)
+        for part in self._parts():
+            gradient += self.network.pulled_back(theta, self.z[part], v[part], r[:N][part])
         if self.origin is not None:
             z, directions = self.origin.points
             weights = self.origin.spread(r[N:])
@@ -137,6 +136,14 @@ class Equations:
         without[self.network.output] = 0.0
         parts = [J[self.network.output].T for _, J in self.derivatives(theta)]
         return np.concatenate(parts), self.residual(without)
+
+    def _parts(self) -> Iterator[slice]:
+        return (slice(at, at + CHUNK) for at in range(0, len(self.z), CHUNK))
+
+    def _slopes(self, theta: Array, v: Array) -> Array:
+        """v·∇V at the collocation points, (N,), a part at a time: memory does not grow with N."""
+        parts = [np.vecdot(self.network.gradient(theta, self.z[p]), v[p]) for p in self._parts()]
+        return np.concatenate(parts)
 
     def _missing(self, slopes: Array) -> Array:
         assert self.origin is not None

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from certify.candidate import Candidate
 from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
+from learners.extra_points import checked_points, with_roots
 from learners.lqr import quadratic_value
 from learners.numeric import Plant
 from learners.pinn_blocks import trained_by_blocks
@@ -55,8 +56,10 @@ STEPS: dict[Optimizer, int] = {"levenberg-marquardt": 100, "lbfgs": 500, "adam":
 POINTS_PER_UNKNOWN = 3
 MANY_UNKNOWNS = 1500
 """From here on the linear algebra may use all cores."""
-MOST_UNKNOWNS = 20_000
-"""Levenberg-Marquardt keeps a square matrix of so many rows."""
+MOST_UNKNOWNS = 10_000
+"""Levenberg-Marquardt keeps a square matrix of so many rows, and its factor: 1.6 GB."""
+MOST_ENTRIES = 200_000_000
+"""Of the least squares for the first output weights, which "lbfgs" begins with: 1.6 GB."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class PinnPolicyIteration:
                 start,
                 network,
                 theta,
-                _extra(plant, extra_points, extra_weights),
+                with_roots(checked_points(plant.system, extra_points, extra_weights)),
                 progress,
             )
             trained = self._trained(training, structure)
@@ -208,6 +211,12 @@ class PinnPolicyIteration:
                 f"{plant.system.name}: {network.count} weights are too many for "
                 f'Levenberg-Marquardt (at most {MOST_UNKNOWNS}); use optimizer="lbfgs" or fewer '
                 "neurons"
+            )
+        points = self._iteration_settings(network, network.dimension).points
+        if self.optimizer != "adam" and points * network.widths[-1] > MOST_ENTRIES:
+            raise InputError(
+                f"{plant.system.name}: {network.widths[-1]} output weights at {points} points are "
+                "too many for the least squares that training begins with; use fewer neurons"
             )
 
     def _iteration_settings(self, network: Network, n: int) -> PinnSettings:
@@ -277,21 +286,3 @@ def _first_candidate(start: Start, provenance: dict[str, object]) -> Candidate:
     )
     provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
     return Candidate(system.state, quadratic_value(P, system), start.control, provenance)
-
-
-def _extra(plant: Plant, points: Array | None, weights: Array | None) -> tuple[Array, Array]:
-    """The extra points (M, n) and the square roots of their weights (M,)."""
-    n, name = len(plant.x_star), plant.system.name
-    if points is None:
-        if weights is not None:
-            raise InputError(f"{name}: extra_weights without extra_points")
-        return np.empty((0, n)), np.empty(0)
-    x = np.atleast_2d(np.asarray(points, dtype=np.float64))
-    if x.ndim != 2 or x.shape[1] != n:
-        raise InputError(f"{name}: extra_points must have shape (M, {n}), not {x.shape}")
-    w = np.full(len(x), 10.0) if weights is None else np.asarray(weights, dtype=np.float64)
-    if w.shape != (len(x),):
-        raise InputError(f"{name}: extra_weights must have shape ({len(x)},), not {w.shape}")
-    if not np.isfinite(x).all() or not np.isfinite(w).all() or (w < 0.0).any():
-        raise InputError(f"{name}: extra points must be finite, and their weights not negative")
-    return x, np.sqrt(w)

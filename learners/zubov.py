@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from certify.candidate import Candidate, anchored_value
 from learners.elm_features import Features, draw_adapted
 from learners.elm_structure import detect_structure, unstructured
+from learners.extra_points import checked_points
 from learners.numeric import Plant
 from learners.zubov_basis import ACTIVATIONS, Basis, Smooth
 from learners.zubov_field import ClosedField, exponent, first_field, mean_speed
@@ -51,7 +52,6 @@ POINTS, POINTS_PER_UNKNOWN = 2500, 15
 RAYS = 250
 MOST_UNKNOWNS = 2000
 """The rows at all points then take some gigabytes."""
-FIRST_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ZubovLearning:
         _refuse_discrete(system)
         with single_threaded_blas():
             run = _Run(self, Plant(system.nominal()), progress, time.perf_counter())
-            return run.candidate(*_extra(system, extra_points, extra_weights))
+            return run.candidate(*checked_points(system, extra_points, extra_weights))
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin. Takes milliseconds."""
@@ -236,23 +236,3 @@ def _refuse_discrete(system: ControlAffineSystem) -> None:
             f"{system.name}: Zubov learning is for continuous time only; for a discrete system use "
             "LQR (--learner lqr)"
         )
-
-
-def _extra(
-    system: ControlAffineSystem, points: Array | None, weights: Array | None
-) -> tuple[Array, Array]:
-    """The extra points (M, n) and their weights (M,)."""
-    n, name = system.state_dimension, system.name
-    if points is None:
-        if weights is not None:
-            raise InputError(f"{name}: extra_weights without extra_points")
-        return np.empty((0, n)), np.empty(0)
-    x = np.atleast_2d(np.asarray(points, dtype=np.float64))
-    if x.ndim != 2 or x.shape[1] != n:
-        raise InputError(f"{name}: extra_points must have shape (M, {n}), not {x.shape}")
-    w = np.full(len(x), FIRST_WEIGHT) if weights is None else np.asarray(weights, dtype=np.float64)
-    if w.shape != (len(x),):
-        raise InputError(f"{name}: extra_weights must have shape ({len(x)},), not {w.shape}")
-    if not np.isfinite(x).all() or not np.isfinite(w).all() or (w < 0.0).any():
-        raise InputError(f"{name}: extra points must be finite, and their weights not negative")
-    return x, w

@@ -121,3 +121,28 @@ def test_the_loss_has_the_gradient_it_says(depth: int) -> None:
     np.testing.assert_allclose(2.0 / len(r) * J @ r, gradient, rtol=1e-7, atol=1e-9)
     A, a = equations.linear(theta)
     np.testing.assert_allclose(A @ theta[network.output] + a, r, atol=1e-9)
+
+
+def test_memory_does_not_grow_with_the_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loss and gradient are sums over parts of the points, the same whatever the parts."""
+    network, theta = draw_dense(5, 2, 2, "tanh", 0)
+    generator = np.random.default_rng(4)
+    z, v = generator.uniform(-1, 1, (2, 50, 2))
+    equations = Equations(network, z, v, np.ones(50), np.ones(50))
+    loss, gradient = equations.loss_and_gradient(theta)
+    ghjb = equations.ghjb(theta)
+
+    sizes = []
+    plain = Network.gradient
+
+    def watched(self: Network, theta: Array, z: Array) -> Array:
+        sizes.append(len(z))
+        return plain(self, theta, z)
+
+    monkeypatch.setattr(Network, "gradient", watched)
+    monkeypatch.setattr("learners.pinn_equations.CHUNK", 7)
+    again, in_parts = equations.loss_and_gradient(theta)
+    assert again == pytest.approx(loss, rel=1e-13)
+    np.testing.assert_allclose(in_parts, gradient, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(equations.ghjb(theta), ghjb, rtol=1e-12, atol=1e-14)
+    assert sum(sizes) == 100 and max(sizes) == 7

@@ -221,6 +221,8 @@ def test_an_unstable_first_policy_is_refused() -> None:
 def test_a_network_too_large_for_its_optimiser_is_refused() -> None:
     with pytest.raises(InputError, match='use optimizer="lbfgs" or fewer'):
         PinnPolicyIteration(neurons=200, layers=2, features="uniform").check_for(zoo.pendulum())
+    with pytest.raises(InputError, match=r"at \d+ points are too many .* use fewer neurons"):
+        PinnPolicyIteration(neurons=100_000, optimizer="lbfgs").check_for(zoo.pendulum())
 
 
 def test_extra_points_that_do_not_fit_are_refused() -> None:
