@@ -136,20 +136,25 @@ class _Form:
 
 def _ellipsoid(shape: Array, form: _Form) -> Iterator[Ellipsoid]:
     """The ellipsoid of that shape, if its quadratic form decreases along the linearisation."""
+    shape = _short(0.5 * (shape + shape.T))
     if not np.isfinite(shape).all():
         return
-    shape = _short(0.5 * (shape + shape.T))
     try:
         factor = np.linalg.cholesky(form.dissipation(shape))
     except np.linalg.LinAlgError:
         return
-    if is_positive_definite(shape):
-        yield Ellipsoid(shape, _short(np.linalg.inv(factor)))
+    scaling = _short(np.linalg.inv(factor))
+    if np.isfinite(scaling).all() and is_positive_definite(shape):
+        yield Ellipsoid(shape, scaling)
 
 
 def _short(matrix: Array) -> Array:
-    """Rounded to 24 significant bits: any P and R will do, and short ones keep products exact."""
-    return matrix.astype(np.float32).astype(np.float64)
+    """Rounded to 24 significant bits: any P and R will do, and short ones keep products exact.
+
+    Infinite where float32 is too small for it.
+    """
+    with np.errstate(over="ignore"):
+        return matrix.astype(np.float32).astype(np.float64)
 
 
 def largest_level_inside(problem: StabilityProblem, ellipsoid: Ellipsoid) -> Fraction:

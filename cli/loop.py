@@ -191,7 +191,7 @@ class Loop:
         before = len(self.lines)
         record, lines = leave_contradiction(told, self.folder, record, self.lines, self.seed)
         if self.folder is not None:
-            if result.theorem is not None and not result.theorem.claim.has_band:
+            if word(conclusion) == "proved" and not result.requested.claim.has_band:
                 self._keep_candidate(result.problem.candidate)  # V was found with the ellipsoid
             record["candidate"] = str(self.folder.path / "candidate.json")
             record, lines = leave_evidence(

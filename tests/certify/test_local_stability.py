@@ -123,3 +123,12 @@ def test_the_ellipsoid_misses_what_is_unsafe() -> None:
 def test_constants_are_refused() -> None:
     with pytest.raises(ValueError, match="finds its ellipsoid itself and takes no c2"):
         plant(CUBIC).prove(LOCAL, c2="1/2")
+
+
+@pytest.mark.parametrize("power", [-150, -30, 150])
+def test_a_domain_of_any_size_ends_in_a_verdict(power: int) -> None:
+    """Shapes are rounded to short floats, which do not reach so far."""
+    half = Fraction(10) ** power
+    result = plant(["-x1", "-x2 + x1"], domain=[(-half, half)] * 2).prove(LOCAL, 5.0)
+    if result.theorem is not None:
+        assert 0 < reach(result.theorem) < float(half)

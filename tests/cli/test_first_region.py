@@ -87,6 +87,42 @@ def test_the_candidate_of_a_run_has_the_V_that_is_proved(
     assert stableproof(*command, "--out", out).code == 0  # finished, and its files are whole
 
 
+def test_after_ctrl_c_the_candidate_is_still_the_trained_one(
+    stableproof: Run, motor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted between the ellipsoid and the end: what is resumed is what was trained."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    command = ("run", motor / "motor.toml", "--learner", "lqr", "--out", out)
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.loop.is_wanted", lambda *_: True)  # whatever was proved
+        patch.setattr("cli.loop.beside_lqr", interrupted)
+        assert stableproof(*command).code == 130
+    assert np.allclose(values_of(out / "candidate.json"), values_of(motor / "motor.json"))
+    told = stableproof(*command, "--json").data
+    assert told["verdict"] == "proved" and told["claim"] == "asymptotic stability"
+    assert np.allclose(values_of(out / "candidate.json"), values_of(motor / "motor.json"))
+
+
+def test_ctrl_c_while_the_ellipsoid_is_looked_for(
+    stableproof: Run, motor: Path, useless: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ("certify", motor / "motor.toml", useless, "--time-limit", "5")
+    folder = ("--out", tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.first_region.first_region", interrupted)
+        ended = stableproof(*command, *folder)
+        assert ended.code == 130 and "proved" not in ended.out
+        assert len(ended.err.splitlines()) == 1
+    assert stableproof(*command, *folder).code == 0
+
+
 def test_the_words_of_a_condition_name_what_is_bounded(stableproof: Run) -> None:
     """It is the ellipsoid that misses what is unsafe, not {V ≤ c2}."""
     options = ("--learner", "lqr", "--claim", "local-stability")
