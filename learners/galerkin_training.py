@@ -25,6 +25,7 @@ from learners.galerkin_quadrature import (
 from learners.galerkin_separable import NotSeparableError, expand
 from learners.galerkin_tables import SeparableEquations, terms_of
 from learners.numeric import Plant
+from learners.outward import outward_warnings
 
 Array = NDArray[np.float64]
 
@@ -110,6 +111,8 @@ class Training:
             return whole
         part = self._largest_part()
         name = self.plant.system.name
+        if part is None or part.plant.fraction < 1.0:
+            self.warnings += outward_warnings(self.plant, self.start)
         if part is None:
             if whole is not None:
                 self.warnings.append(

@@ -8,7 +8,7 @@ blocks' answers are V; the whole domain's held-out points then judge it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +43,7 @@ def trained_by_blocks(
             network=network,
             theta=whole.network.part_of(theta, rows),
             extra=_in_block(whole, block),
-            progress=_share_of(whole.progress, k, len(blocks)),
+            progress=_told(whole, theta, rows, k, len(blocks)),
             axes=block,
             history=history,
             warnings=warnings,
@@ -78,15 +78,27 @@ def _in_block(whole: PinnTraining, block: tuple[int, ...]) -> tuple[Array, Array
     return moved, roots
 
 
-def _share_of(progress: Progress | None, k: int, count: int) -> Progress | None:
-    """The progress of one block as that of the whole."""
+def _told(
+    whole: PinnTraining, theta: Array, rows: NDArray[np.intp], k: int, count: int
+) -> Progress | None:
+    """The progress of block k as that of the whole; V is told while the last block is learned.
+
+    Before, there is no V of the whole.
+    """
+    progress = whole.progress
     if progress is None:
         return None
+    others = theta.copy()
+    others[whole.network.output][rows] = 0.0
+    star, h = whole.plant.x_star, whole.plant.half_widths
 
-    def tell(entry: object) -> None:
-        assert isinstance(entry, dict)
-        share = entry.get("share")
-        told = {**entry, "share": (k + share) / count} if isinstance(share, float) else entry
-        progress({key: value for key, value in told.items() if key != "value"})
+    def tell(entry: Mapping[str, object]) -> None:
+        told = dict(entry)
+        share, value = told.get("share"), told.pop("value", None)
+        if isinstance(share, float):
+            told["share"] = (k + share) / count
+        if callable(value) and k == count - 1:
+            told["value"] = lambda x: whole.network.values(others, (x - star) / h) + value(x)
+        progress(told)
 
     return tell

@@ -180,7 +180,8 @@ class PinnIteration:
         if unstable is not None:
             self.warnings.append(
                 f"iteration {number}: the policy lost stability at the equilibrium (eigenvalue "
-                f"{unstable}) and was dropped; the last good one is kept"
+                f"{unstable}) and was dropped; the last good one is kept (more neurons, a smaller "
+                "domain or another initial policy may help)"
             )
             return None
         if box >= 1.0:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.elm_start import Start
-from learners.numeric import Plant, boundary_dense_points
+from learners.numeric import Plant
+from learners.outward import outward_warnings
 from learners.pinn_iteration import Evaluated, PinnIteration, PinnSettings
 from learners.pinn_network import Network
 from learners.pinn_progress import Progress, Reporter
@@ -16,8 +17,9 @@ from learners.pinn_progress import Progress, Reporter
 Array = NDArray[np.float64]
 
 FRACTIONS = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1)
+SHARES_OF_BOX = (1.0, 0.5)
+"""Of the box on which the first policy's quadratic cost decreases."""
 PROBE_STEPS, PROBE_ITERATIONS = 30, 6
-BOUNDARY_POINTS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class PinnTraining:
         whole = self._attempt(self.plant, self.settings)
         if whole is not None and whole.solution.is_lyapunov:
             return whole
-        self._warn_of_outward_flow()
+        self.warnings += outward_warnings(self.plant, self.start)
         part = self._largest_part()
         if part is not None:
             self.warnings.append(
@@ -65,7 +67,7 @@ class PinnTraining:
         if whole is not None:
             self.warnings.append(
                 f"{self.plant.system.name}: the value function does not decrease everywhere, not "
-                "even on a small part of the domain; more neurons may help"
+                "even on a small part of the domain; more neurons or a smaller domain may help"
             )
         return whole
 
@@ -76,13 +78,20 @@ class PinnTraining:
             steps=min(self.settings.steps, PROBE_STEPS),
             iterations=min(self.settings.iterations, PROBE_ITERATIONS),
         )
-        for fraction in FRACTIONS:
+        for fraction in self._fractions():
             plant = self.plant.restricted(fraction)
             probe = self._attempt(plant, quick)
             if probe is not None and probe.solution.is_lyapunov:
                 full = self._attempt(plant, self.settings)
                 return full if full is not None and full.solution.is_lyapunov else probe
         return None
+
+    def _fractions(self) -> tuple[float, ...]:
+        """Some, and where they are all too large for the first policy, what it can hold."""
+        box = self.start.box
+        if box >= FRACTIONS[-1]:
+            return FRACTIONS
+        return (*FRACTIONS, *(float(f"{share * box:.2g}") for share in SHARES_OF_BOX))
 
     def _attempt(self, plant: Plant, settings: PinnSettings) -> Trained | None:
         run = PinnIteration(
@@ -115,27 +124,3 @@ class PinnTraining:
                 "leave the least squares singular; use fewer neurons or more collocation points "
                 f"(at least {2 * unknowns})"
             )
-
-    def _warn_of_outward_flow(self) -> None:
-        """How much of the boundary the first policy's trajectories leave through."""
-        share = outward_share(self.plant, self.start)
-        if share > 0.0:
-            self.warnings.append(
-                f"{self.plant.system.name}: the domain is not forward invariant: under the first "
-                f"policy {100.0 * share:.0f} % of its boundary flows outwards; choose a smaller "
-                "domain or another first policy"
-            )
-
-
-def outward_share(plant: Plant, start: Start) -> float:
-    """The fraction of the faces, all of equal weight, where the first policy points outwards."""
-    n, (low, high) = len(plant.x_star), plant.ends
-    cloud = boundary_dense_points((low, high), BOUNDARY_POINTS, np.random.default_rng(0), 0.0)
-    outwards = []
-    for i in range(n):
-        for end, sign in ((low[i], -1.0), (high[i], 1.0)):
-            face = cloud.copy()
-            face[:, i] = end
-            samples = plant.sample(face)
-            outwards.append(sign * samples.velocity(start.policy(face))[:, i] > 0.0)
-    return float(np.mean(outwards))

@@ -96,6 +96,14 @@ def test_a_singular_galerkin_matrix_says_what_to_change() -> None:
         GalerkinPolicyIteration(order=2).fit(system)
 
 
+def test_a_domain_that_is_not_forward_invariant_is_told() -> None:
+    system = uncontrolled({"x": "-x + y", "y": "-y + x**2*y"}, [[-1, 2], [-2, 2]])
+    candidate = GalerkinPolicyIteration().fit(system)
+    lines = [line for line in warnings_of(candidate) if "not forward invariant" in line]
+    [line] = lines
+    assert line.endswith("of its boundary flows outwards; choose a smaller domain")
+
+
 def test_a_policy_that_loses_stability_is_dropped_and_a_smaller_domain_leads_back() -> None:
     """LQR does not hold the corners of the synthetic box: the first V there is worthless."""
     candidate = GalerkinPolicyIteration(order=4).fit(zoo.synthetic(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -320,6 +321,33 @@ def test_a_domain_beyond_control_is_left_out_and_told() -> None:
     assert any("not forward invariant: under the first policy 100 % of its boun" in w
                for w in warnings)  # fmt: skip
     assert any("it was trained on the" in w for w in warnings)
+
+
+def test_a_part_as_small_as_the_first_policy_holds_is_found() -> None:
+    """|u| ≤ 1/20 cannot hold ẋ = x + u back beyond |x| = 1/20."""
+    system = replace(
+        system_from_text("weaker", ["x"], ["u"], {"x": "x + u"}, domain=[[-1, 1]]),
+        input_limits=Box.of([("-1/20", "1/20")]),
+    )
+    candidate = PinnPolicyIteration(neurons=16, iterations=4, steps=20).fit(system)
+    fraction: Any = candidate.provenance["trained_fraction"]
+    assert 0.0 < fraction < 0.055
+    warnings: Any = candidate.provenance["warnings"]
+    assert any("it was trained on the" in w for w in warnings)
+
+
+def test_v_is_told_while_the_last_block_is_learned() -> None:
+    system = zoo.synthetic(2)
+    told: list[dict[str, Any]] = []
+    candidate = PinnPolicyIteration(neurons=24, iterations=4, steps=20).fit(
+        system, progress=lambda entry: told.append(dict(entry))
+    )
+    values = [entry["value"] for entry in told if "value" in entry]
+    assert values and "value" not in told[0]
+    x = system.domain.sample(20, np.random.default_rng(0))
+    V = function([candidate.value], candidate.state)(x)[0][:, 0]
+    assert min(np.abs(value(x) - V).max() for value in values) < 1e-10
+    assert all(a["share"] <= b["share"] for a, b in pairwise(told))
 
 
 def test_equations_undefined_on_the_domain_are_told() -> None:
