@@ -98,7 +98,8 @@ class RegionPicture:
         from proofs import picture_style as style
 
         a, b, points = self._grid(i, j, POINTS.get(len(self.centre), SLICE_POINTS))
-        kinds = self.kinds(points).reshape(len(b), len(a))
+        # A cell whose middle is proved need not be proved: only the finer grid below shows what is.
+        kinds = np.maximum(self.kinds(points), 1).reshape(len(b), len(a))
         self._colours(axes, (a, b, kinds.astype(np.float64)))
         a, b, points = self._grid(i, j, OUTLINE_POINTS)
         proved = self.inside(points).reshape(len(b), len(a)).astype(np.float64)

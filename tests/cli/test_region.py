@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -139,3 +140,32 @@ def test_pictures_of_other_dimensions(dimension: int) -> None:
     assert drawing.png().startswith(b"\x89PNG")
     late = RegionPicture(problem, Fraction(1, 4), 20.0, lambda: True)
     assert late.kinds(points).tolist() == [0, 4, 4]
+
+
+def test_a_picture_shows_no_more_as_proved_than_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flat ellipse, V = x1² + 900 x2² ≤ 1/4, narrower than two cells of the simulated grid."""
+    from fractions import Fraction
+
+    from matplotlib.image import imread
+
+    from cli.region_picture import RegionPicture
+    from proofs import picture_style as style
+    from systems import expression as ex
+    from systems.box import Box
+    from tests.certify.regions import resting
+
+    problem = resting(
+        lambda x: x[0] ** 2 + 900 * x[1] ** 2 + x[2] ** 2,
+        Box.symmetric([1, 1, 1]),
+        field=lambda x: x * (ex.total(x**2) - 4),
+    )
+    drawing = RegionPicture(problem, Fraction(1, 4), 20.0, lambda: False)
+    figure = style.new_figure(4, 4)
+    axes = figure.subplots()
+    drawing._slice(axes, 0, 1)
+    axes.set_position((0, 0, 1, 1))
+    axes.set_axis_off()
+    pixels = 255 * imread(io.BytesIO(style.png(figure)))[..., :3]
+    blue = np.array([int(style.BLUE[i : i + 2], 16) for i in (1, 3, 5)])
+    share = float((abs(pixels - blue).sum(-1) < 12).mean())
+    assert 0 < share < 1.3 * math.pi * 0.5 * (0.5 / 30) / 4
