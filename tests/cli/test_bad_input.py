@@ -203,7 +203,8 @@ def test_a_full_disk(
     assert ended.code == 2 and ended.out == ""
     assert ended.err.startswith("error: ") and "No space left on device" in ended.err
     assert len(ended.err.splitlines()) == 1
-    assert sorted(p.name for p in out.iterdir()) == ["candidate.json", "run.json"]
+    kept = ["candidate.json", "run.json", "training.csv"]
+    assert sorted(p.name for p in out.iterdir()) == kept
     monkeypatch.setattr(files, "_write_flushed", write)  # space again: the same command goes on
     assert stableproof("run", *FAST, "--out", out).code == 0
     assert (out / "certificate.json").is_file()
