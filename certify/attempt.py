@@ -33,7 +33,8 @@ class StopError(Exception):
 class Attempt:
     """The searches so far by condition, and the constants that they have found.
 
-    ``ball`` is the largest level whose sublevel set lies in the ball of a radius asked for.
+    ``ball`` is the largest level whose sublevel set lies in the ball of a radius asked for,
+    ``known`` an ellipsoid to try first, its level, and the search that once showed its contraction.
     """
 
     problem: StabilityProblem
@@ -47,6 +48,7 @@ class Attempt:
     c_q: Fraction | None = None
     core: Fraction | None = None
     ball: Fraction | None = None
+    known: tuple[Ellipsoid, Fraction, Search] | None = None
     engines: dict[int, Engine] = field(default_factory=dict)
 
     def search(

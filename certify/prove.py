@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
 from certify.attempt import Attempt, OnProgress, StopError, unknown
+from certify.branch_and_bound import Search
 from certify.budget import Budget
 from certify.candidate import Candidate
 from certify.domain import with_best_domain
+from certify.ellipsoid import Ellipsoid
 from certify.prove_decrease import decrease
 from certify.prove_levels import contain, find_ball, ordered, restate_for, small_set, trap
 from certify.prove_local import local_constants
@@ -33,6 +36,7 @@ def prove_stability(
     budget: Budget | None = None,
     on_progress: OnProgress | None = None,
     seed: int = 0,
+    known: StabilityResult | None = None,
 ) -> StabilityResult:
     """Prove the claim on the largest region found, or on the one the constants state.
 
@@ -42,8 +46,9 @@ def prove_stability(
     large as containment, unsafe sets and decrease allow, lowered by one search as it meets
     violations; the rate alpha for a large region that converges fast; c1 of practical stability as
     low as V decreases from. Of local stability, V is the quadratic form of the ellipsoid that is
-    found, whatever the candidate's was. Raises ValueError where system, candidate and constants do
-    not fit.
+    found, whatever the candidate's was; the one that closes the origin of ``known``, a former
+    result for this candidate, is tried first. Raises ValueError where system, candidate and
+    constants do not fit.
     """
     requested = requested or Requested()
     requested.check_for(system)
@@ -51,10 +56,24 @@ def prove_stability(
     if requested.claim.has_band and requested.c1 is None and requested.c2 is None:
         problem = with_best_domain(problem, seed, requested.claim)
     attempt = Attempt(
-        problem, requested, (budget or Budget()).started(), on_progress, seed, alpha=requested.alpha
+        problem,
+        requested,
+        (budget or Budget()).started(),
+        on_progress,
+        seed,
+        alpha=requested.alpha,
+        known=None if known is None else _origin_of(known),
     )
     with single_threaded_blas():
         return _run(attempt)
+
+
+def _origin_of(known: StabilityResult) -> tuple[Ellipsoid, Fraction, Search] | None:
+    """The ellipsoid that closes its origin, the level, and the search that shows it."""
+    found = known.searches.get("contraction")
+    if known.ellipsoid is None or found is None or not isinstance(found.verdict, Proved):
+        return None
+    return known.ellipsoid, found.condition.violation[0].level, found
 
 
 def _run(attempt: Attempt) -> StabilityResult:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 
@@ -49,6 +50,9 @@ CLOSE = Fraction(7, 8)
 
 TRY_BUDGET = 0.08
 """The share of the remaining time for one of them."""
+
+KNOWN_BUDGET = 0.4
+"""The same for one that was proved before; it has to be searched through a second time after it."""
 
 LOOKING = 0.6
 """The share of the time for looking; the rest is for showing what was found."""
@@ -129,8 +133,9 @@ def _largest(attempt: Attempt) -> _Region:
     reason = instability(matrix, problem.is_discrete)
     if reason is not None:
         raise unknown(f"origin: {reason}")
-    best: _Region | None = None
-    for ellipsoid in ellipsoids(problem, matrix, scaled=True):
+    best = _known(attempt)
+    shapes = ellipsoids(problem, matrix, scaled=True)
+    for ellipsoid in shapes if best is None else chain([best.ellipsoid], shapes):
         for region in _growing(attempt, ellipsoid, best):
             best = region
     if best is None:
@@ -141,14 +146,30 @@ def _largest(attempt: Attempt) -> _Region:
     return best
 
 
+def _known(attempt: Attempt) -> _Region | None:
+    """The ellipsoid that a search for a larger region left, shown anew for this problem."""
+    if attempt.known is None:
+        return None
+    ellipsoid, level, before = attempt.known
+    if level >= largest_level_inside(attempt.problem, ellipsoid):
+        return None
+    again, verdict = contraction_on_hull(attempt.problem, ellipsoid, level), before.verdict
+    same = again.regions == before.condition.regions
+    tree = verdict.evidence if same and isinstance(verdict, Proved) else None
+    return _shown(attempt, _Region(ellipsoid, level, tree), None, KNOWN_BUDGET)
+
+
 def _growing(attempt: Attempt, ellipsoid: Ellipsoid, best: _Region | None) -> Iterator[_Region]:
     """Proved ellipsoids of that shape, each larger than the last one and than ``best``.
 
     The first is the largest of a few that takes next to no branching; then branching enlarges it.
+    Where ``best`` has this shape, it is enlarged.
     """
     whole = largest_level_inside(attempt.problem, ellipsoid) * FIRST_SHARE
     level = top = short_fraction(whole, down=True)
     proved, failed = Fraction(0), STEP * top
+    if best is not None and best.ellipsoid is ellipsoid:
+        proved, level = best.level, short_fraction(_higher(best.level, top, failed), down=True)
     for _ in range(MOST_TRIES):
         region = _Region(ellipsoid, level)
         worth = best is None or region.size > best.size + math.log(WORTH)
@@ -162,13 +183,22 @@ def _growing(attempt: Attempt, ellipsoid: Ellipsoid, best: _Region | None) -> It
             failed = level
         if proved > min(top, failed) * CLOSE:
             return
-        higher = min(top, STEP * proved, (proved + failed) / 2)
-        level = short_fraction(higher if proved else level / STEP, down=True)
+        higher = _higher(proved, top, failed) if proved else level / STEP
+        level = short_fraction(higher, down=True)
 
 
-def _shown(attempt: Attempt, region: _Region, most_boxes: int | None) -> _Region | None:
+def _higher(proved: Fraction, top: Fraction, failed: Fraction) -> Fraction:
+    """The level to try after one that was proved."""
+    return min(top, STEP * proved, (proved + failed) / 2)
+
+
+def _shown(
+    attempt: Attempt, region: _Region, most_boxes: int | None, share: float = TRY_BUDGET
+) -> _Region | None:
     condition = contraction_on_hull(attempt.problem, region.ellipsoid, region.level)
-    found = attempt.search("contraction", condition, TRY_BUDGET, most_boxes=most_boxes)
+    found = attempt.search(
+        "contraction", condition, share, most_boxes=most_boxes, start=region.tree
+    )
     if not isinstance(found.verdict, Proved):
         return None
     return replace(region, tree=found.verdict.evidence)

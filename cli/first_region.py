@@ -32,20 +32,39 @@ def is_wanted(asked: Requested, conclusion: Verdict) -> bool:
     return free and isinstance(conclusion, Unknown)
 
 
+def origin_size(result: StabilityResult) -> float:
+    """How large an ellipsoid it has shown to contract: the logarithm of the volume, up to what the
+    dimension adds; -inf where none is shown."""
+    from math import inf, log
+
+    from certify import Proved
+
+    found, ellipsoid = result.searches.get("contraction"), result.ellipsoid
+    if found is None or ellipsoid is None or not isinstance(found.verdict, Proved):
+        return -inf
+    import numpy as np
+
+    _, logarithm = np.linalg.slogdet(ellipsoid.matrix)
+    level = float(found.condition.violation[0].level)
+    return 0.5 * (len(ellipsoid.matrix) * log(level) - float(logarithm))
+
+
 def first_region(
     system: ControlAffineSystem,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[tuple[Candidate, StabilityResult | None]],
     seconds: float,
     seed: int,
     bars: ProgressBars,
 ) -> StabilityResult | None:
     """The ellipsoid of the first of the candidates that has one; None where none has.
 
-    V of the result is its quadratic form. ``seconds`` are shared among the candidates.
+    Beside each stands what the search for a larger region left of it, if that is at hand: its
+    ellipsoid is tried first. V of the result is its quadratic form. ``seconds`` are shared among
+    the candidates.
     """
     from certify import Budget, Claim, Proved, Requested, prove_stability
 
-    for candidate in candidates:
+    for candidate, known in candidates:
         result = prove_stability(
             system,
             candidate,
@@ -53,6 +72,7 @@ def first_region(
             budget=Budget(seconds / len(candidates)),
             on_progress=bars.proving,
             seed=seed,
+            known=known,
         )
         if isinstance(result.verdict, Proved):
             return result

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cli.beside_lqr import BesideLqr, beside_lqr
 from cli.errors import CODES, StoppedByUserError
 from cli.evidence import leave_contradiction, leave_evidence
-from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted
+from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted, origin_size
 from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
@@ -45,6 +46,7 @@ class Loop:
     quiet: bool = False
     _repair: Any = None
     _first: Candidate | None = None
+    _origin: tuple[Candidate, StabilityResult] | None = None
     _watch: Any = None
 
     def run(self, as_json: bool) -> int:
@@ -152,6 +154,9 @@ class Loop:
         if self.rows and self.rows[-1]["round"] == attempt.round:
             return  # the refit after this round failed: nothing new was proved
         self.rows.append(attempt.as_row())
+        largest = -math.inf if self._origin is None else origin_size(self._origin[1])
+        if origin_size(attempt.result) > largest:
+            self._origin = attempt.candidate, attempt.result
         found = attempt.result.counterexample
         if found is not None:
             self.points.append(counterexample_row(found, attempt.result, attempt.round))
@@ -174,6 +179,7 @@ class Loop:
         result, conclusion, open_reason = self._last_word(last, told)
         beside = None if told.interrupted else self._beside_lqr(result, conclusion)
         extra = 0.0 if open_reason is None else result.seconds
+        proposal = result.problem.candidate  # of the last round, or the one with an ellipsoid
         record = outcome(
             result,
             conclusion,
@@ -182,7 +188,7 @@ class Loop:
             prove_seconds=sum(r["prove_seconds"] for r in self.rows) + extra,
             boxes=sum(r["boxes"] for r in self.rows),
             rounds=self.rows,
-            training={k: v for k, v in last.candidate.provenance.items() if k != "history"},
+            training={k: v for k, v in proposal.provenance.items() if k != "history"},
             candidate=None,
             no_larger_region=open_reason,
             lqr=None if beside is None else beside.as_json(),
@@ -230,10 +236,13 @@ class Loop:
         return beside
 
     def _first_region(self, last: Attempt) -> StabilityResult | None:
-        """The ellipsoid of the last candidate, or else of the first."""
-        tried = [last.candidate]
+        """The ellipsoid of the candidate that has shown the largest one, or else of the last or the
+        first."""
+        tried: list[tuple[Candidate, StabilityResult | None]] = [(last.candidate, None)]
         if self._first is not None and self._first is not last.candidate:
-            tried.append(self._first)
+            tried.append((self._first, None))
+        if self._origin is not None:
+            tried = [self._origin]
         with ProgressBars() as bars:
             found = first_region(self.plant.system, tried, EXTRA * self.time_limit, self.seed, bars)
         if found is None:

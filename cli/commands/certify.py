@@ -79,7 +79,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     if not panel.asks and is_wanted(asked, result.verdict):
         seconds = EXTRA * options["time_limit"]
         with ProgressBars() as bars:
-            first = first_region(plant.system, [proposal], seconds, options["seed"], bars)
+            first = first_region(plant.system, [(proposal, own)], seconds, options["seed"], bars)
         if first is not None:
             open_reason = reason_of(result.verdict, result)
             result, lines = first, [*lines, *first_region_rows(first)]

@@ -7,7 +7,18 @@ from fractions import Fraction
 
 import pytest
 
-from certify import Budget, Proved, Refuted, StabilityResult, Unknown, search
+from certify import (
+    Budget,
+    Candidate,
+    Claim,
+    Proved,
+    Refuted,
+    Requested,
+    StabilityResult,
+    Unknown,
+    prove_stability,
+    search,
+)
 from certify.origin import contraction_on_hull
 from certify.stability import StabilityProblem
 from certify.theorem import Theorem, conclude
@@ -132,3 +143,49 @@ def test_a_domain_of_any_size_ends_in_a_verdict(power: int) -> None:
     result = plant(["-x1", "-x2 + x1"], domain=[(-half, half)] * 2).prove(LOCAL, 5.0)
     if result.theorem is not None:
         assert 0 < reach(result.theorem) < float(half)
+
+
+def asymptotic(equations: list[str]) -> tuple[Plant, StabilityResult]:
+    loop = plant(equations, domain=[(-2, 2)])
+    return loop, loop.prove(Claim.ASYMPTOTIC_STABILITY)
+
+
+def local(loop: Plant, known: StabilityResult) -> StabilityResult:
+    """Local stability of the loop; with the ellipsoid of another result tried first."""
+    candidate = Candidate(loop.system.state, loop.value, None)
+    asked = Requested(claim=LOCAL)
+    return prove_stability(loop.system, candidate, asked, budget=Budget(20.0), known=known)
+
+
+def test_an_ellipsoid_that_was_shown_before_is_where_the_search_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It only grows from there, even where no other level is tried."""
+    loop, known = asymptotic(CUBIC)
+    before = known.searches["contraction"].condition.violation[0].level
+    grown = theorem_of(local(loop, known)).constants.c_q
+    assert grown is not None and grown >= before
+    monkeypatch.setattr("certify.prove_local.MOST_TRIES", 0)
+    same = theorem_of(local(loop, known))
+    assert same.constants.c_q == before and same.ellipsoid is known.ellipsoid
+    assert_simulations_agree(same)
+
+
+@pytest.mark.parametrize("with_tree", [True, False])
+def test_an_ellipsoid_that_was_shown_before_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, with_tree: bool
+) -> None:
+    """Called proved up to |x|² = 2, where the slope is positive, by another loop's tree."""
+    loop, known = asymptotic(CUBIC)
+    found, ellipsoid = known.searches["contraction"], known.ellipsoid
+    assert ellipsoid is not None
+    level = 2 * Fraction(ellipsoid.matrix[0, 0])
+    condition = contraction_on_hull(known.problem, ellipsoid, level)
+    stable = asymptotic(["-x1"])[1].searches["contraction"].verdict
+    verdict = stable if with_tree else Proved()
+    forged = replace(
+        known, searches={"contraction": replace(found, condition=condition, verdict=verdict)}
+    )
+    assert reach(theorem_of(local(loop, forged))) < 3**-0.5
+    monkeypatch.setattr("certify.prove_local.MOST_TRIES", 0)
+    assert isinstance(unproved(local(loop, forged)), Unknown)

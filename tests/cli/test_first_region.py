@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from certify import Claim
 from certify.candidate import Candidate
 from certify.candidate_file import load_candidate, save_candidate
 from cli.inputs import load_plant
 from systems import expression as ex
 from systems.evaluate import function
+from tests.certify.claims import plant
 from tests.cli.conftest import Run
 
 MATTERS = "need not be the candidate's"
@@ -130,3 +133,30 @@ def test_the_words_of_a_condition_name_what_is_bounded(stableproof: Run) -> None
     assert ended.code == 0 and "meets nothing unsafe" in ended.out
     lines = [line for line in ended.out.splitlines() if line.startswith("avoid")]
     assert lines and all(" q > " in line and "V >" not in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["certify", "run"])
+def test_what_the_search_has_shown_of_the_origin_is_the_least_there_is(
+    stableproof: Run, motor: Path, useless: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Without a single try of its own, the fallback still has the ellipsoid that closed the
+    origin before the search ended open."""
+    monkeypatch.setattr("certify.prove_local.MOST_TRIES", 0)
+    proposal = load_candidate(useless)[0]
+    monkeypatch.setattr(import_module("learners.lqr"), "lqr_candidate", lambda *_: proposal)
+    what = (useless,) if command == "certify" else ("--learner", "lqr")
+    options = ("--time-limit", "5", "--json")
+    told = stableproof(command, motor / "motor.toml", *what, *options).data
+    assert told["verdict"] == "proved" and told["claim"] == "local stability"
+
+
+def test_the_size_of_an_origin() -> None:
+    from cli.first_region import origin_size
+
+    loop = plant(["-x1 + x1**3", "-x2"], domain=[(-2, 2)] * 2)
+    small, large = (
+        loop.prove(Claim.ASYMPTOTIC_STABILITY, c1=c1, c2="1/4") for c1 in ("1/1000", "1/10")
+    )
+    assert origin_size(small) < origin_size(large)
+    nothing = loop.prove(Claim.PRACTICAL_STABILITY)
+    assert origin_size(nothing) == -np.inf
