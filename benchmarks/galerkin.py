@@ -106,12 +106,12 @@ def _row(case: Case, settings: Settings) -> Row:
     proved = isinstance(found.result.verdict, Proved)
     if case.proved:
         bars.append(Bar.claim("proved", proved))
-    constants, paving = found.result.constants, found.result.paving
+    constants, volume = found.result.constants, found.result.volume
     cells += [
         found.verdict if proved else f"{found.verdict}: {found.reason}",
         "–" if constants is None else f"{float(constants.c1):.4g}",
         "–" if constants is None else f"{float(constants.c2):.4g}",
-        "–" if paving is None else f"{paving.volume:.4g}",
+        "–" if volume is None else f"{volume.at_least:.4g}",
         milliseconds(found.seconds),
     ]
     return Row(cells, {**data, **found.data()}, bars)
