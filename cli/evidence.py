@@ -56,9 +56,9 @@ def leave_evidence(
             "rounds": list(rounds),
             **({"asked": list(result.asked)} if result.asked else {}),
         }
-        document = certificate_of(result, provenance)
-        saved = document
-        path = folder.write("certificate.json", lambda p: save_certificate(saved, p))
+        with waiting("certificate"):  # with a million leaves that takes seconds
+            saved = document = certificate_of(result, provenance)
+            path = folder.write("certificate.json", lambda p: save_certificate(saved, p))
         out["certificate"] = str(path)
     if result.verdict != conclusion:  # the loop's last word, not that of its last round
         result = replace(result, verdict=conclusion)
@@ -70,7 +70,8 @@ def leave_evidence(
             pictures=pictures, training_picture=training() if pictures else None,
         )  # fmt: skip
 
-    folder.write("report.md", lambda _: report(False))
+    with waiting("report"):
+        folder.write("report.md", lambda _: report(False))
     out["report"] = str(folder.path / "report.md")
     told = [*lines, *path_rows(out)]
     memory = None if document is not None else remembered(result)

@@ -100,7 +100,8 @@ def proof_rows(result: StabilityResult, counts: bool = True) -> Iterator[str]:
     for name in sorted(result.searches, key=rank):
         search = result.searches[name]
         label = {"contraction": "origin", "containment": "contained"}.get(name, name)
-        text = f"{_claim(name, search, result)}, {search.boxes:,} boxes"
+        boxes = f"{search.boxes:,} box{'' if search.boxes == 1 else 'es'}"
+        text = f"{_claim(name, search, result)}, {boxes}"
         ended = word(search.verdict)
         said = ended if counts or ended != "proved" else "proposed"
         yield row(label, text, said, seconds(search.seconds))

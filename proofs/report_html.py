@@ -22,6 +22,7 @@ from proofs.report_parts import Part, Report, outcome_word
 from proofs.report_sections import leaves_of
 from proofs.report_words import approximate, coordinates, rounded_down, seconds
 from proofs.statement import one_line
+from systems.units import in_powers
 
 if TYPE_CHECKING:
     from proofs.picture_data import Scene
@@ -128,7 +129,7 @@ def _key_figures(result: StabilityResult) -> list[tuple[str, str, str]]:
         out.append(("region V ≤ c2", approximate(result.constants.c2), ""))
     shown, system = result.plain_volume, result.problem.system
     if shown is not None:
-        units = " · ".join(one_line(u) for u in system.state_units if u)
+        units = " · ".join(in_powers(one_line(u) for u in system.state_units))
         out.append(("volume, rigorous", f"≥ {rounded_down(shown.at_least)}", units))
         share = 100 * shown.at_least / float(system.domain.volume)
         out.append(("of the domain, at least", f"{rounded_down(share, 3)} %", ""))

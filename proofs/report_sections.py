@@ -20,6 +20,7 @@ from proofs.report_words import (
     table,
     text,
 )
+from systems.units import in_powers
 
 ORDER = ("contraction", "core", "containment", "decrease", "trap", "defined", "small set")
 
@@ -79,7 +80,7 @@ def _figures(result: StabilityResult) -> str:
 
 
 def _volume_unit(result: StabilityResult) -> str:
-    units = [u for u in result.problem.system.state_units if u]
+    units = in_powers(result.problem.system.state_units)
     return f" {text(' · '.join(units))}" if units else ""
 
 

@@ -9,7 +9,7 @@ import click
 
 from cli.errors import CODES, StoppedByUserError
 from cli.options import common, constants, out, seed, solvers
-from cli.output import note
+from cli.output import note, say
 
 
 @click.command("certify")
@@ -91,6 +91,9 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
         no_larger_region=open_reason,
         **told.keys(),
     )
+    before = 0 if as_json else len(lines)  # told before the report is drawn, which takes seconds
+    for line in lines[:before]:
+        say(line)
     try:
         record, lines = leave_contradiction(told, folder, record, lines, options["seed"])
         if folder is not None:
@@ -99,7 +102,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
         finished = folder is not None and folder.outcome is not None
         kept = "was decided, and kept" if finished else "nothing was kept"
         raise StoppedByUserError(f"interrupted: {kept}") from None
-    tell(record, lines, as_json)
+    tell(record, lines[before:], as_json)
     if told.interrupted:
         raise StoppedByUserError(told.interruption)
     return CODES[str(record["verdict"])]

@@ -82,7 +82,7 @@ def command(
             if not isinstance(result.verdict, Proved):
                 return _nothing_proved(result, as_json)
             volume, found = _measured(result, options, clock, bars)
-            written = _picture(context, plant, result, found, options, clock)
+        written = _picture(context, plant, result, found, options, clock)
     except KeyboardInterrupt:
         raise StoppedByUserError("interrupted: nothing was decided") from None
     record = _record(result, volume, found, candidate is None)
@@ -196,6 +196,7 @@ def _picture(
     if not options["picture"]:
         return []
     from cli.outcome import nothing_decided
+    from cli.progress import waiting
     from cli.region_picture import RegionPicture
     from cli.run_folder import RunFolder
     from systems.files import write_atomically
@@ -212,7 +213,8 @@ def _picture(
         "c2": str(c2),
         "seed": options["seed"],
     }
-    image = drawing.png()
+    with waiting("picture"):
+        image = drawing.png()
     folder = RunFolder.open(options["out"], "region", settings, force=options["force"])
     path = folder.write(PICTURE, lambda target: write_atomically(target, image))
     record = nothing_decided("a picture", system=result.problem.system.name, files=[PICTURE])
@@ -251,6 +253,8 @@ def _record(
 def _lines(
     result: StabilityResult, volume: RegionVolume | None, found: OuterEstimate, recorded: bool
 ) -> list[str]:
+    from systems.units import in_powers
+
     assert result.constants is not None
     system, c2 = result.problem.system, decimal(result.constants.c2)
     stated = "recorded; check proves it again" if recorded else ""
@@ -261,7 +265,8 @@ def _lines(
     if result.problem.domain != system.domain:
         lines.append(row("box", f"x in {box_words(result.problem.domain)}"))
     whole = float(system.domain.volume)
-    unit = "" if _unit(result) == "1" else f" {_unit(result)}"
+    shown = " * ".join(in_powers(system.state_units))
+    unit = f" {shown}" if shown else ""
     if volume is None:
         lines.append(row("certified", "no volume could be shown in the time there was"))
     else:

@@ -228,3 +228,16 @@ def test_every_command_has_the_documented_keys(
 def test_a_system_without_a_description(stableproof: Run, system_file: Callable[..., Path]) -> None:
     path = system_file(('description = "an unstable state"\n', ""))
     assert stableproof("systems", path).out.splitlines()[0] == "motor"
+
+
+def test_a_proof_is_told_before_its_report_is_drawn(
+    stableproof: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.evidence.leave_evidence", interrupted)
+    command = ("certify", "pendulum", trained, "--c2", "0.01", "--out", tmp_path / "out")
+    ended = stableproof(*command)
+    assert ended.code == 130 and "proved: " in ended.out
+    assert stableproof(*command, "--json").out == ""

@@ -49,7 +49,7 @@ def test_a_proved_run_leaves_candidate_certificate_and_record(
 
 def test_the_columns_are_aligned(stableproof: Run) -> None:
     ended = stableproof("run", *FAST)
-    rows = [line for line in ended.out.splitlines() if " boxes" in line or "exactly" in line]
+    rows = [line for line in ended.out.splitlines() if " box" in line or "exactly" in line]
     assert len(rows) == 6
     assert len({line.index("  proved") for line in rows}) == 1
     assert all(line[12] == " " and line[13] != " " for line in rows)
