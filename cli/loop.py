@@ -48,6 +48,7 @@ class Loop:
     _first: Candidate | None = None
     _origin: tuple[Candidate, StabilityResult] | None = None
     _watch: Any = None
+    _bars: ProgressBars | None = None
 
     def run(self, as_json: bool) -> int:
         """All of it; returns the exit code. KeyboardInterrupt leaves the folder resumable."""
@@ -64,6 +65,7 @@ class Loop:
         last: Attempt | None = None
         clock = Budget(self.time_limit).started()
         with self._watch, ProgressBars() as bars:
+            self._bars = bars
 
             def on_trained(number: int, candidate: Candidate, elapsed: float) -> None:
                 bars.clear()
@@ -84,11 +86,14 @@ class Loop:
             ):
                 bars.clear()
                 self._proved(last)
+        self._bars = None
         assert last is not None and last.conclusion is not None
         return self._end(last, clock.remaining.seconds, as_json)
 
     def _tell(self, line: str) -> None:
         self.lines.append(line)
+        if self._bars is not None:
+            self._bars.clear()  # one may have appeared while a picture was drawn
         if not self.quiet:
             say(line)
 

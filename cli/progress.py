@@ -166,4 +166,5 @@ def _new_bars() -> Bars:
         TimeLeft(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,  # else a result that is told meanwhile would go to standard error
     )

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from cli import progress
+from cli.output import say
 from cli.progress import ProgressBars, waiting
 
 
@@ -63,3 +64,13 @@ def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) ->
         bars.training({"unknowns": 7})
         bars.training({"unknowns": 8})
     assert told.getvalue() == "" and bars._timer is None
+
+
+def test_a_result_told_under_a_bar_goes_to_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output may be a file while standard error is a terminal."""
+    terminal, told = terminal_for(monkeypatch), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", told)
+    with ProgressBars():
+        assert _until(terminal, "working")
+        say("the result")
+    assert told.getvalue() == "the result\n" and "the result" not in terminal.getvalue()
