@@ -23,13 +23,18 @@ EXTRA = 0.2
 
 
 def is_wanted(asked: Requested, conclusion: Verdict) -> bool:
-    """Whether an ellipsoid answers what was asked: stability, with all constants left to us."""
-    from certify.claim import Claim
+    """Whether an ellipsoid answers what was asked, and nothing larger does."""
     from certify.verdict import Unknown
 
+    return leaves_constants_free(asked) and isinstance(conclusion, Unknown)
+
+
+def leaves_constants_free(asked: Requested) -> bool:
+    """Whether stability was asked for, with all constants left to us."""
+    from certify.claim import Claim
+
     constants = (asked.c1, asked.c2, asked.mu, asked.epsilon)
-    free = asked.claim is Claim.ASYMPTOTIC_STABILITY and all(v is None for v in constants)
-    return free and isinstance(conclusion, Unknown)
+    return asked.claim is Claim.ASYMPTOTIC_STABILITY and all(v is None for v in constants)
 
 
 def origin_size(result: StabilityResult) -> float:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cli.beside_ellipsoid import BesideEllipsoid, beside_ellipsoid
 from cli.beside_lqr import BesideLqr, beside_lqr
 from cli.errors import CODES, StoppedByUserError
 from cli.evidence import leave_contradiction, leave_evidence
@@ -182,7 +183,10 @@ class Loop:
         if told.interrupted and not told.decided:
             raise KeyboardInterrupt
         result, conclusion, open_reason = self._last_word(last, told)
-        beside = None if told.interrupted else self._beside_lqr(result, conclusion)
+        beside, larger = None, None
+        if not told.interrupted:
+            larger = self._beside_ellipsoid(result, conclusion)
+            beside = self._beside_lqr(result, conclusion)
         extra = 0.0 if open_reason is None else result.seconds
         proposal = result.problem.candidate  # of the last round, or the one with an ellipsoid
         record = outcome(
@@ -196,6 +200,7 @@ class Loop:
             training={k: v for k, v in proposal.provenance.items() if k != "history"},
             candidate=None,
             no_larger_region=open_reason,
+            larger_ellipsoid=None if larger is None else larger.as_json(),
             lqr=None if beside is None else beside.as_json(),
             **told.keys(),
         )
@@ -230,6 +235,17 @@ class Loop:
             if found is not None:
                 return found, found.verdict, reason_of(conclusion, result)
         return result, conclusion, None
+
+    def _beside_ellipsoid(
+        self, result: StabilityResult, conclusion: Verdict
+    ) -> BesideEllipsoid | None:
+        if word(conclusion) != "proved" or self.panel.asks:
+            return None
+        with ProgressBars() as bars:
+            larger = beside_ellipsoid(result, self.seed, bars)
+        if larger is not None:
+            self._tell(larger.row())
+        return larger
 
     def _beside_lqr(self, result: StabilityResult, conclusion: Verdict) -> BesideLqr | None:
         if word(conclusion) != "proved" or result.theorem is None:
