@@ -128,8 +128,11 @@ class Scene:
 
     @property
     def c1(self) -> float | None:
+        """The lower level; None where the theorem has but one, as local stability has."""
         k = self.result.constants
         asked = self.result.requested.c1 if k is None else k.c1
+        if not self.result.requested.claim.has_band:
+            return None
         return None if asked is None else float(asked)
 
     @property

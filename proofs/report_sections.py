@@ -224,12 +224,12 @@ def _meanings(result: StabilityResult, k: Constants) -> list[tuple[str, Fraction
     """Name, value, meaning and unit of every constant that there may be."""
     lengths = set(result.problem.system.state_units)
     length = text(next(iter(lengths))) if len(lengths) == 1 else "states in their units"
-    discrete = result.problem.is_discrete
+    discrete, banded = result.problem.is_discrete, result.requested.claim.has_band
     falls = "falls at least by this in a step" if discrete else "falls at least this fast"
     rate = "falls at least by alpha V" + (" in a step" if discrete else "")
     return [
         ("c2", k.c2, "level of the proved region", "unit of V"),
-        ("c1", k.c1, "level of the small set", "unit of V"),
+        ("c1", k.c1 if banded else None, "level of the small set", "unit of V"),
         ("mu", k.mu, f"V {falls} between the levels", f"unit of V{'' if discrete else ' / time'}"),
         ("alpha", k.alpha, f"V {rate} between the levels", "1" if discrete else "1 / time"),
         ("epsilon", k.epsilon, "radius of a ball around {V ≤ c1}", length),
