@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 
+from certify import Claim
 from proofs import picture_style as style
 from proofs.figure_paving import TOGETHER
 from proofs.picture_data import Scene
 from proofs.picture_parts import decrease_leaves, draw_leaves, frame
+from tests.certify.claims import plant
 from tests.proofs import results
 
 
@@ -49,3 +51,11 @@ def test_a_legend_names_only_the_reasons_that_are_drawn() -> None:
         draw_leaves(axes, scene, single, 0, 1)
     labels = axes.get_legend_handles_labels()[1]
     assert TOGETHER in labels and not set(leaves.words[:-1]) & set(labels)
+
+
+def test_where_there_is_one_level_one_is_drawn() -> None:
+    """Of local stability, c1 = c2 = core; a band has two."""
+    loop = plant(["-x1 + x1**3"], domain=[(-2, 2)])
+    assert Scene(loop.prove(Claim.LOCAL_STABILITY)).c1 is None
+    banded = Scene(loop.prove(Claim.ASYMPTOTIC_STABILITY))
+    assert banded.c1 is not None and banded.c2 is not None and banded.c1 < banded.c2
