@@ -67,7 +67,7 @@ def leave_evidence(
         write_report(
             folder.path, result, rounds=rounds, counterexamples=record["counterexamples"],
             certificate=document, commands=checking_commands(document), repeat=command,
-            pictures=pictures, training_picture=training() if pictures else None,
+            pictures=pictures, training_picture=training() if pictures else None, beside=record,
         )  # fmt: skip
 
     with waiting("report"):

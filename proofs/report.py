@@ -57,6 +57,7 @@ def write_report(
     repeat: str = "",
     pictures: bool = True,
     training_picture: bytes | None = None,
+    beside: Mapping[str, object] | None = None,
 ) -> Path:
     """Write ``report.md``, its pictures and ``report.html`` into an existing folder.
 
@@ -68,16 +69,17 @@ def write_report(
     ``certificate`` is the document that lies beside the report as ``certificate_file``;
     ``commands`` are command lines that check it, given in this folder, and ``repeat`` is the one
     that made it all, given elsewhere. ``training_picture`` is a PNG file that was drawn of the
-    training while it went on; without it, its residuals are drawn. Without ``pictures`` there is
-    only the text; without matplotlib, or jinja2 and plotly, the report says what is left out.
-    Raises InputError where it cannot be written.
+    training while it went on; without it, its residuals are drawn. ``beside`` is the run's record,
+    of which :mod:`proofs.report_beside` tells what stands beside the region. Without ``pictures``
+    there is only the text; without matplotlib, or jinja2 and plotly, the report says what is left
+    out. Raises InputError where it cannot be written.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; the report needs one to be written to")
     report = Report(
         result, rounds, counterexamples, history, provenance, certificate, certificate_file,
-        commands, repeat, training_picture,
+        commands, repeat, training_picture, beside or {},
     )  # fmt: skip
     drawn, remarks = _draw(folder, report) if pictures else ({}, [])
     first, *others = report.parts()

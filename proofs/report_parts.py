@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from certify.origin import centre_point
@@ -13,6 +13,7 @@ from certify.verdict import Proved, Refuted, Unknown
 from proofs import report_record as record
 from proofs import report_sections as sections
 from proofs.figure_paving import PavedCondition, paved_condition
+from proofs.report_beside import beside
 from proofs.report_claim import claim
 from proofs.report_trust import trust
 from proofs.report_words import figure, rounded_down, table, text
@@ -43,6 +44,7 @@ class Report:
     commands: Sequence[str] = ()
     repeat: str = ""
     training_picture: bytes | None = None
+    beside: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def _known(self) -> tuple[dict[str, object], list[Mapping[str, object]]]:
@@ -85,7 +87,7 @@ class Report:
             Part(sections.headline(result), ("region",)),
             Part(sections.counterexample(result)),
             Part(claim(result)),
-            Part(sections.region(result)),
+            Part([*sections.region(result), *beside(result, self.beside)]),
             Part([*sections.conditions(result), *self._closed()], ("paving",)),
             Part(sections.constants(result)),
             Part(record.plant(result), ("trajectories",)),

@@ -49,12 +49,15 @@ def command(folder: str, as_json: bool) -> int:
             path, result, rounds=_records(outcome.get("rounds")),
             counterexamples=_records(outcome.get("counterexamples")), certificate=document,
             commands=checking_commands(document), repeat=str(repeat),
-            training_picture=live_picture(held),
+            training_picture=live_picture(held), beside=outcome,
         )  # fmt: skip
 
     held.announce("report.md")
     draw(held, write)
     paths = {"report": str(path / "report.md"), "page": str(path / PAGE)}
+    if "page" not in outcome:  # what told the run to draw was interrupted, or could not
+        told = [*outcome.get("transcript", []), row("page", paths["page"])]
+        held.save(outcome={**outcome, "page": paths["page"], "transcript": told})
     reason = "a report tells what was recorded; check proves it again"
     record = {**nothing_decided(reason), **paths}
     tell(record, [row(name, there) for name, there in paths.items()], as_json)

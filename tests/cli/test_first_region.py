@@ -51,6 +51,7 @@ def test_the_ellipsoid_is_a_claim_of_its_own(
     report = (out / "report.md").read_text()
     assert "motor: local stability" in report and "which need not be that of" in report
     assert "function $V$ of the candidate" not in report
+    assert "A larger region was looked for first" in report
     assert "| c2 |" in report and "| c1 |" not in report  # there is no band between two levels
     again = stableproof(*command)
     assert "V of the ellipsoid, converges" in again.out and "first region" in again.out

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proofs.report import _draw
+from proofs.report_words import rounded_down
 from tests.cli.conftest import FAST, Run
 
 DRAW = _draw
@@ -132,3 +133,30 @@ def test_missing_libraries_are_named(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "plotly" else 1)
     assert "needs plotly; pip install 'stableproof[report]'" in refused("report", copy)
+
+
+def test_a_page_that_was_written_later_is_told_from_then_on(
+    stableproof: Run, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "page  " not in stableproof("show", copy).out
+    monkeypatch.setattr("proofs.report._draw", DRAW)
+    assert stableproof("report", copy).code == 0
+    rows = [r for r in stableproof("show", copy).out.splitlines() if r.startswith("page ")]
+    assert len(rows) == 1 and rows[0].endswith(str(copy / "report.html"))
+    assert stableproof("report", copy).code == 0
+    assert stableproof("show", copy).out.count("\npage ") == 1
+
+
+def test_what_stands_beside_the_region_is_reported(stableproof: Run, tmp_path: Path) -> None:
+    """In the run's own report, and in the one that is written anew."""
+    out = tmp_path / "out"
+    options = ("--learner", "galerkin", "--order", "4", "--out", out, "--json")
+    told = stableproof("run", "lorenz", *options).data
+    for _ in range(2):
+        region = "\n".join(parts((out / "report.md").read_text())["The proved region"])
+        assert "An ellipsoid of its own shape is larger" in region
+        assert "LQR's own gain" in region
+        for other in ("larger_ellipsoid", "lqr"):
+            assert rounded_down(told[other]["volume"]) in region
+        (out / "report.md").unlink()
+        assert stableproof("report", out).code == 0
