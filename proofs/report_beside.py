@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from certify.result import StabilityResult
 from proofs.report_words import rounded_down, text
 
+SEEN = 1.001
+"""Two volumes that differ by less are told as one."""
+
 
 def beside(result: StabilityResult, told: Mapping[str, object]) -> list[str]:
     """A sentence each, in Markdown, for what a run's record holds; nothing of what it does not.
 
-    Of ``told``: ``no_larger_region``, a reason; ``larger_ellipsoid`` and ``lqr``, each with the
-    ``volume`` that was proved.
+    Of ``told``: ``no_larger_region``, a reason; ``region``, ``larger_ellipsoid`` and ``lqr``, each
+    with the ``volume`` that was proved.
     """
     if result.theorem is None:
         return []
@@ -24,6 +27,14 @@ def beside(result: StabilityResult, told: Mapping[str, object]) -> list[str]:
             f"search ended open: {text(reason)}."
         )
     own = 0.0 if result.plain_volume is None else result.plain_volume.at_least
+    best = _volume(told.get("region"))
+    if best is not None and best > SEEN * own:
+        own = best
+        lines.append(
+            "A search has proved more, with an ellipsoid inside the region: a volume of at least "
+            f"{rounded_down(best)}. The certificate does not hold that search, so that `check` "
+            "tells the smaller volume."
+        )
     larger, lqr = _volume(told.get("larger_ellipsoid")), _volume(told.get("lqr"))
     if larger is not None:
         lines.append(

@@ -156,7 +156,8 @@ def test_what_stands_beside_the_region_is_reported(stableproof: Run, tmp_path: P
         region = "\n".join(parts((out / "report.md").read_text())["The proved region"])
         assert "An ellipsoid of its own shape is larger" in region
         assert "LQR's own gain" in region
-        for other in ("larger_ellipsoid", "lqr"):
+        assert f"of which ours has {told['region']['volume'] / told['lqr']['volume']:.3g}" in region
+        for other in ("region", "larger_ellipsoid", "lqr"):
             assert rounded_down(told[other]["volume"]) in region
         (out / "report.md").unlink()
         assert stableproof("report", out).code == 0
