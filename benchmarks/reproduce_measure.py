@@ -57,9 +57,14 @@ def follow(
 
 
 def cost_data(system: ControlAffineSystem, simulation: Simulation) -> dict[str, object]:
-    """Mean accumulated cost over the starts that do not diverge, and how many do."""
-    whole = simulation.completed
+    """Mean accumulated cost over the starts that do not diverge, and how many do.
+
+    A start that ends outside the domain diverges, wherever its solution may be going: there the
+    controllers were never trained, and a cost of another world would hide all the others.
+    """
     low, high = system.domain.outer()
+    last = simulation.states[:, -1]
+    whole = simulation.completed & ((low <= last) & (last <= high)).all(axis=1)
     centre = np.array([float(v) for v in system.equilibrium])
     ends = np.abs(simulation.states[whole, -1] - centre) / (0.5 * (high - low))
     curve = simulation.costs[whole].mean(axis=0) if whole.any() else None
@@ -69,10 +74,12 @@ def cost_data(system: ControlAffineSystem, simulation: Simulation) -> dict[str, 
         "unsettled": int((ends.max(axis=1, initial=0.0) > SETTLED).sum()),
         "mean_cost": None if curve is None else float(curve[-1]),
         "furthest_end": None if curve is None else float((ends * 0.5 * (high - low)).max()),
-        "costs": rounded(simulation.total_costs, 9),
+        "costs": rounded(np.where(whole, simulation.total_costs, np.nan), 9),
         "times": rounded(simulation.times),
         "mean_cost_curve": None if curve is None else rounded(curve),
-        "cost_curves": rounded(simulation.costs[:, ::CURVE_STEP], 5),
+        "cost_curves": rounded(
+            np.where(whole[:, None], simulation.costs[:, ::CURVE_STEP], np.nan), 5
+        ),
         "trajectories": rounded(simulation.states[:SHOWN, :SHOWN_SAMPLES], 4),
     }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from benchmarks.reproduce_run import (
 from benchmarks.reproduce_systems import cost_over
 from certify import Candidate
 from systems import zoo
+from systems.build import system_from_text
 from systems.errors import InputError
 
 PNG = b"\x89PNG"
@@ -187,6 +189,19 @@ def test_divergence_is_counted_and_not_averaged_away(monkeypatch: pytest.MonkeyP
     )
     assert reproduce_measure.cost_words(nothing) == "all 1 diverge"
     assert nothing["furthest_end"] is None and found["furthest_end"] == 0.0
+
+
+def test_what_comes_to_rest_outside_the_domain_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = system_from_text("one state", ["x"], ["u"], {"x": "u"}, domain=[[-1, 1]])
+    x = system.state
+    elsewhere = Candidate(x, x[0] ** 2, x * (3 * x[0] - x[0] ** 2 - Fraction(1, 2)))
+    monkeypatch.setattr(reproduce_measure, "HORIZON", 60.0)
+    found = reproduce_measure.cost_data(
+        system, reproduce_measure.follow(system, elsewhere, np.array([[0.1], [0.9]]))
+    )
+    assert (found["diverged"], found["costs"][1]) == (1, None)  # type: ignore[index]
+    assert found["costs"][0] == pytest.approx(found["mean_cost"])  # type: ignore[index]
+    assert found["costs"][0] > 0.0  # type: ignore[index]
 
 
 def test_means_are_over_the_starts_that_all_controllers_bring_home() -> None:
