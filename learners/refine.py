@@ -196,7 +196,7 @@ class _Loop:
             failure = find_failure(result, self.seed + repair.round)
             following = next_repair(repair, failure, self.system.domain, size, self.first_size)
             points = _joined(points, failure.points)
-            conclusion = self._conclusion(repair, result, failure, following, clock)
+            conclusion = self._conclusion(repair, result, failure, following, clock, train_seconds)
         if conclusion is not None:
             following = None
         return Attempt(
@@ -219,6 +219,7 @@ class _Loop:
         failure: Failure,
         following: Repair | None,
         clock: Clock,
+        train_seconds: float,
     ) -> Verdict | None:
         """The loop's verdict after a proof that failed; None where another round may help."""
         verdict = result.verdict
@@ -234,6 +235,12 @@ class _Loop:
             if isinstance(verdict, Refuted) and final:
                 return verdict
             return Unknown(f"no progress after {repair.round} rounds; {tail}")
+        left = clock.remaining.seconds
+        if train_seconds > left:  # and a repair seldom makes the training shorter
+            return Unknown(
+                f"{left:.3g} s are left after round {repair.round}, too short to train once more "
+                f"({train_seconds:.3g} s); {tail}"
+            )
         if repair.round >= self.rounds:
             return Unknown(f"the limit of {self.rounds} rounds ran out; {tail}")
         return None

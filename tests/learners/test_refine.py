@@ -159,6 +159,21 @@ def test_the_budget_ends_with_unknown() -> None:
     assert isinstance(verdict, Unknown) and "time limit of 0 s ran out in round 1" in verdict.reason
 
 
+def test_no_training_begins_that_cannot_end_in_time() -> None:
+    slow = [
+        a
+        for a in refine(
+            zoo.pendulum(),
+            ElmPolicyIteration(neurons=20),
+            Requested(c2=Fraction(1)),
+            budget=Budget(30.0),
+            trained=(ElmPolicyIteration(neurons=20).fit(zoo.pendulum()), 1000.0),
+        )
+    ]
+    assert len(slow) == 1 and isinstance(slow[0].conclusion, Unknown)
+    assert "too short to train once more (1e+03 s)" in slow[0].conclusion.reason
+
+
 def test_a_persisting_violation_weighs_more_and_the_network_grows() -> None:
     attempts = run(Growing(4, needed=16), integrator())
     assert [a.neurons for a in attempts] == [4, 4, 8, 16]
