@@ -183,10 +183,13 @@ class Loop:
         if told.interrupted and not told.decided:
             raise KeyboardInterrupt
         result, conclusion, open_reason = self._last_word(last, told)
-        beside, larger = None, None
-        if not told.interrupted:
-            larger = self._beside_ellipsoid(result, conclusion)
-            beside = self._beside_lqr(result, conclusion)
+        larger, beside = None, None
+        try:
+            if not told.interrupted:
+                larger = self._beside_ellipsoid(result, conclusion)
+                beside = self._beside_lqr(result, conclusion)
+        except KeyboardInterrupt:  # what is proved is not lost for what only stands beside it
+            note("interrupted: the proof is kept, without all that it was to be compared with")
         extra = 0.0 if open_reason is None else result.seconds
         proposal = result.problem.candidate  # of the last round, or the one with an ellipsoid
         record = outcome(

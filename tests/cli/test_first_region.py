@@ -95,7 +95,7 @@ def test_the_candidate_of_a_run_has_the_V_that_is_proved(
 def test_after_ctrl_c_the_candidate_is_still_the_trained_one(
     stableproof: Run, motor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted between the ellipsoid and the end: what is resumed is what was trained."""
+    """Interrupted while the ellipsoid is looked for: what is resumed is what was trained."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -104,12 +104,25 @@ def test_after_ctrl_c_the_candidate_is_still_the_trained_one(
     command = ("run", motor / "motor.toml", "--learner", "lqr", "--out", out)
     with monkeypatch.context() as patch:
         patch.setattr("cli.loop.is_wanted", lambda *_: True)  # whatever was proved
-        patch.setattr("cli.loop.beside_lqr", interrupted)
+        patch.setattr("cli.loop.first_region", interrupted)
         assert stableproof(*command).code == 130
     assert np.allclose(values_of(out / "candidate.json"), values_of(motor / "motor.json"))
     told = stableproof(*command, "--json").data
     assert told["verdict"] == "proved" and told["claim"] == "asymptotic stability"
     assert np.allclose(values_of(out / "candidate.json"), values_of(motor / "motor.json"))
+
+
+def test_ctrl_c_in_a_comparison_keeps_the_proof(
+    stableproof: Run, motor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    monkeypatch.setattr("cli.loop.beside_lqr", interrupted)
+    ended = stableproof("run", motor / "motor.toml", "--out", out)
+    assert ended.code == 0 and "the proof is kept" in ended.err and "LQR  " not in ended.out
+    assert stableproof("check", out / "certificate.json").code == 0
 
 
 def test_ctrl_c_while_the_ellipsoid_is_looked_for(
