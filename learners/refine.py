@@ -235,10 +235,10 @@ class _Loop:
             if isinstance(verdict, Refuted) and final:
                 return verdict
             return Unknown(f"no progress after {repair.round} rounds; {tail}")
-        left = clock.remaining.seconds
-        if train_seconds > left:  # and a repair seldom makes the training shorter
+        rest = clock.remaining.seconds
+        if train_seconds > rest:  # and a repair seldom makes the training shorter
             return Unknown(
-                f"{left:.3g} s are left after round {repair.round}, too short to train once more "
+                f"{rest:.3g} s are left after round {repair.round}, too short to train once more "
                 f"({train_seconds:.3g} s); {tail}"
             )
         if repair.round >= self.rounds:
