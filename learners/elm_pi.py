@@ -45,7 +45,7 @@ from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
 from learners.elm_training import Trained, Training
 from learners.extra_points import checked_points, with_roots
-from learners.lqr import quadratic_value
+from learners.first_candidate import first_candidate
 from learners.numeric import Plant
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -169,7 +169,14 @@ class ElmPolicyIteration:
             "seconds": 0.0,
         }
         if trained is None:
-            candidate = _first_candidate(start, provenance)
+            candidate = first_candidate(
+                start,
+                provenance,
+                failed="policy iteration diverged; give another initial policy, more neurons or a "
+                "smaller domain",
+                found="policy iteration found no positive value function with a stable policy",
+                may_help="more neurons or a smaller domain",
+            )
         else:
             candidate = _network_candidate(trained, provenance)
         provenance["seconds"] = time.perf_counter() - began
@@ -234,25 +241,3 @@ def _network_candidate(trained: Trained, provenance: dict[str, object]) -> Candi
         **solution.summary(W, output),
     }
     return network_candidate(plant.system, W, b, output, features.activation, provenance)
-
-
-def _first_candidate(start: Start, provenance: dict[str, object]) -> Candidate:
-    """The first policy and the quadratic cost of its linearisation: where nothing better is found.
-
-    Raises :class:`InputError` where the linearisation decides nothing.
-    """
-    system, P = start.plant.system, start.policy_cost
-    if P is None:
-        raise InputError(
-            f"{system.name}: policy iteration diverged; "
-            "give another initial policy, more neurons or a smaller domain"
-        )
-    warnings = provenance["warnings"]
-    assert isinstance(warnings, list)
-    warnings.append(
-        f"{system.name}: policy iteration found no positive value function with a stable policy; "
-        "this is the first policy with the quadratic cost of its linearisation (more neurons or a "
-        "smaller domain may help)"
-    )
-    provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
-    return Candidate(system.state, quadratic_value(P, system), start.control, provenance)

@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.candidate import Candidate
-from learners.elm_start import Start, first_policy
+from learners.elm_start import first_policy
+from learners.first_candidate import first_candidate
 from learners.galerkin_iteration import Progress, Solution
 from learners.galerkin_training import Training
 from learners.galerkin_value import polynomial_candidate
-from learners.lqr import quadratic_value
 from learners.numeric import Plant
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -161,18 +161,16 @@ def _first_candidate(training: Training, order: int, provenance: dict[str, objec
     Raises :class:`InputError` where the Galerkin matrix was singular throughout, or the
     linearisation decides nothing.
     """
-    start: Start = training.start
-    system, P = start.plant.system, start.policy_cost
-    if P is None or all("singular" in failure for failure in training.failures):
-        raise InputError(
-            f"{system.name}: Galerkin's approximation of order {order} failed "
-            f"({training.failures[0]}); choose a lower order, another domain, or another initial "
-            "policy"
-        )
-    training.warnings.append(
-        f"{system.name}: no iteration gave a positive V with a stable policy; this is the first "
-        "policy with the quadratic cost of its linearisation (another order or a smaller domain "
-        "may help)"
+    failed = (
+        f"Galerkin's approximation of order {order} failed ({training.failures[0]}); choose a "
+        "lower order, another domain, or another initial policy"
     )
-    provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
-    return Candidate(system.state, quadratic_value(P, system), start.control, provenance)
+    if all("singular" in failure for failure in training.failures):
+        raise InputError(f"{training.start.plant.system.name}: {failed}")
+    return first_candidate(
+        training.start,
+        provenance,
+        failed=failed,
+        found="no iteration gave a positive V with a stable policy",
+        may_help="another order or a smaller domain",
+    )

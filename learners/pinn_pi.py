@@ -35,7 +35,7 @@ from certify.candidate import Candidate
 from learners.elm_start import Start, first_policy
 from learners.elm_structure import Structure, detect_structure, unstructured
 from learners.extra_points import checked_points, with_roots
-from learners.lqr import quadratic_value
+from learners.first_candidate import first_candidate
 from learners.numeric import Plant
 from learners.pinn_blocks import trained_by_blocks
 from learners.pinn_candidate import output_sizes, pinn_candidate
@@ -161,7 +161,14 @@ class PinnPolicyIteration:
             "blocks": [list(block) for block in structure.blocks],
         }
         if trained is None:
-            candidate = _first_candidate(start, provenance)
+            candidate = first_candidate(
+                start,
+                provenance,
+                failed="policy iteration diverged, and there is no earlier policy to keep; give "
+                "another initial policy, fewer neurons or a smaller domain",
+                found="policy iteration found no value function with a stable policy",
+                may_help="more neurons or a smaller domain",
+            )
         else:
             candidate = _network_candidate(trained, network, provenance)
         provenance["seconds"] = time.perf_counter() - began
@@ -264,25 +271,3 @@ def _network_candidate(
         **output_sizes(plant, network, solution.theta),
     }
     return pinn_candidate(plant, network, solution.theta, provenance)
-
-
-def _first_candidate(start: Start, provenance: dict[str, object]) -> Candidate:
-    """The first policy and the quadratic cost of its linearisation: the last good state there is.
-
-    Raises :class:`InputError` where the linearisation decides nothing.
-    """
-    system, P = start.plant.system, start.policy_cost
-    if P is None:
-        raise InputError(
-            f"{system.name}: policy iteration diverged, and there is no earlier policy to keep; "
-            "give another initial policy, fewer neurons or a smaller domain"
-        )
-    warnings = provenance["warnings"]
-    assert isinstance(warnings, list)
-    warnings.append(
-        f"{system.name}: policy iteration found no value function with a stable policy; this is "
-        "the first policy with the quadratic cost of its linearisation (more neurons or a smaller "
-        "domain may help)"
-    )
-    provenance |= {"trained_fraction": 0.0, "cost_matrix": P.tolist()}
-    return Candidate(system.state, quadratic_value(P, system), start.control, provenance)
