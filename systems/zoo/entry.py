@@ -9,6 +9,7 @@ from fractions import Fraction
 from systems.dynamics import ControlAffineSystem
 from systems.exact import exact
 from systems.expression import Expression
+from systems.task import Task
 
 Gain = tuple[tuple[Fraction, ...], ...]
 
@@ -32,7 +33,8 @@ class Entry:
     K₀ of shape (m, n) for the initial policy u = u* − K₀ (x − x*). ``initial_policy`` is there
     where the linearisation has no LQR policy to start from: formulas of the states, one an input,
     separated by ";". ``activation`` names the features that fit the value function, where it is
-    known to have kinks.
+    known to have kinks. ``task`` says what a controller is trained for, where that takes more than
+    the system's equations and costs.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Entry:
     initial_gain: Gain | None = None
     initial_policy: str | None = None
     activation: str | None = None
+    task: Callable[[ControlAffineSystem], Task] | None = None
 
 
 def gain(*rows: tuple[str | int | Fraction, ...]) -> Gain:
