@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from systems.box import Box
 from systems.exact import ExactArray, exact, nearest_float
 from systems.expression import Expression, Op
 from systems.limits import lies_within
+from systems.sampled import Sampling
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 Time = Literal["continuous", "discrete"]
@@ -46,6 +48,10 @@ class ControlAffineSystem:
 
     In discrete ``time``, x⁺ = f(x) + g(x) u, and an equilibrium has f(x*) + g(x*) u* = x*.
 
+    With a ``sampling``, which only a discrete system can have, f and g are those of the ODE
+    ẋ = f(x) + g(x) u that is sampled, and x⁺ is its Runge-Kutta step with u and w held; an
+    equilibrium is one of the ODE, and so of the step (:mod:`systems.sampled`).
+
     ``disturbance`` is the variable w of size p; f and g may depend on it, nothing else may. All
     that is known of w(t) is that it stays in the box W, ``disturbance_range``. A disturbed system
     has its equilibrium at least where w is the centre of W. ``unsafe`` holds the sets to avoid.
@@ -76,6 +82,7 @@ class ControlAffineSystem:
     disturbance_names: tuple[str, ...] = ()
     disturbance_units: tuple[str, ...] = ()
     unsafe: tuple[UnsafeSet, ...] = ()
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
         n, m = self.state.size, len(self.input_columns)
@@ -104,6 +111,8 @@ class ControlAffineSystem:
                 raise ValueError(f"{self.name}: {wanted} {what} wanted, {len(given)} given")
         if self.time not in ("continuous", "discrete"):
             raise ValueError(f"{self.name}: time is continuous or discrete, not {self.time!r}")
+        if self.sampling is not None and self.time != "discrete":
+            raise ValueError(f"{self.name}: a sampled system is discrete, not {self.time}")
         self._check_disturbance()
         self._check_variables()
 
@@ -168,8 +177,19 @@ class ControlAffineSystem:
     def vector_field(self, control: Expression | None) -> Expression:
         """f(x) + g(x) u with the expression ``control`` of size m for u (None where m = 0).
 
-        In discrete time this is not a rate but the next state.
+        In discrete time this is not a rate but the next state; of a sampled system it is the step
+        in which u is held at the value that ``control`` has when the step begins.
         """
+        if self.sampling is None:
+            return self._affine_in(control)
+        if not self.input_columns:
+            return self._held_step[1]
+        u, step = self._held_step
+        if u is None or control is None or control.size != u.size:
+            raise ValueError(f"{self.name} needs a control of size {self.input_dimension}")
+        return ex.substitute(step, {u: control})
+
+    def _affine_in(self, control: Expression | None) -> Expression:
         if not self.input_columns:
             return self.drift
         if control is None or control.size != self.input_dimension:
@@ -179,8 +199,24 @@ class ControlAffineSystem:
             out = out + column * control[j]
         return out
 
+    @cached_property
+    def _held_step(self) -> tuple[Expression | None, Expression]:
+        """A variable u of its own, and the step in terms of x, u and w.
+
+        k(x) may take the place of u only when the step is complete: put in before, it would be
+        evaluated anew at every stage of the Runge-Kutta method, and the input would not be held.
+        """
+        assert self.sampling is not None
+        u = ex.variable("u", self.input_dimension) if self.input_columns else None
+        return u, self.sampling.next_state(self._affine_in(u), self.state)
+
     def input_matrix_transposed_times(self, vector: Expression) -> Expression:
-        """g(x)ᵀ v, of size m, for an expression v of size n."""
+        """g(x)ᵀ v, of size m, for an expression v of size n.
+
+        Raises ValueError for a sampled system, whose step is not affine in u.
+        """
+        if self.sampling is not None:
+            raise ValueError(f"{self.name}: a sampled system is not affine in its inputs")
         return ex.stack([ex.dot(column, vector) for column in self.input_columns])
 
     def saturated(self, control: Expression) -> Expression:
