@@ -14,16 +14,37 @@ class Claim(Enum):
     EXPONENTIAL_STABILITY = "exponential stability"
     PRACTICAL_STABILITY = "practical stability"
     LOCAL_STABILITY = "local stability"
+    SET_POINT_CONVERGENCE = "set-point convergence"
 
     @property
     def closes_origin(self) -> bool:
-        """Whether it speaks of what happens at the equilibrium itself."""
+        """Whether it speaks of x* as the equilibrium, where everything comes to rest."""
+        return self not in (Claim.PRACTICAL_STABILITY, Claim.SET_POINT_CONVERGENCE)
+
+    @property
+    def has_ellipsoid(self) -> bool:
+        """Whether an ellipsoid around x*, on which a quadratic form contracts, belongs to it."""
         return self is not Claim.PRACTICAL_STABILITY
 
     @property
     def has_band(self) -> bool:
         """Whether V has to decrease between two levels; else an ellipsoid alone carries it."""
-        return self is not Claim.LOCAL_STABILITY
+        return self not in (Claim.LOCAL_STABILITY, Claim.SET_POINT_CONVERGENCE)
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether alpha is one of its constants."""
+        return self in (Claim.EXPONENTIAL_STABILITY, Claim.SET_POINT_CONVERGENCE)
+
+    @property
+    def centre(self) -> str:
+        """x* by a name that claims nothing more than the theorem."""
+        match self:
+            case Claim.PRACTICAL_STABILITY:
+                return "centre"
+            case Claim.SET_POINT_CONVERGENCE:
+                return "set point"
+        return "equilibrium"
 
     @property
     def words(self) -> str:
@@ -47,6 +68,13 @@ class Claim(Enum):
                     "and converges to it; V is stated with the ellipsoid and need not be the "
                     "candidate's."
                 )
+            case Claim.SET_POINT_CONVERGENCE:
+                return (
+                    "Every solution that starts in the domain with V ≤ c2 stays in an ellipsoid "
+                    "around the set point, inside the domain, and converges to one equilibrium "
+                    "close to the set point, at the rate alpha; V is stated with the ellipsoid "
+                    "and need not be the candidate's."
+                )
             case Claim.PRACTICAL_STABILITY:
                 return (
                     f"{stays}, reaches {{V ≤ c1}} in finite time and never leaves it again. "
@@ -61,7 +89,8 @@ class Constants:
     ``mu`` is there unless ``alpha`` is, the rate of an exponential claim. ``core`` is the level up
     to which {V ≤ core} lies in the ellipsoid {q ≤ c_q}; it may be smaller than c1, and the
     decrease then holds from core on. ``epsilon`` belongs to the ball around {V ≤ c1}. Local
-    stability has no band: there c1, c2 and core are one level.
+    stability has no band: there c1, c2 and core are one level. Neither has set-point convergence:
+    there c2 and core are one level, and c1 is that of the ellipsoid {q ≤ c1} in which it ends.
     """
 
     c1: Fraction

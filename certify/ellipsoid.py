@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,19 @@ def is_positive_definite(matrix: Array) -> bool:
             for j in range(k, n):
                 a[i][j] -= factor * a[k][j]
     return True
+
+
+def half_widths(ellipsoid: Ellipsoid, level: Fraction) -> list[Fraction]:
+    """How far {q ≤ level} reaches along each axis, √(level (P⁻¹)ᵢᵢ), rounded up."""
+    inverse = exact_inverse(ellipsoid.matrix)
+    return [_root_above(level * inverse[i][i]) for i in range(len(inverse))]
+
+
+def _root_above(square: Fraction) -> Fraction:
+    """A number whose square is at least ``square``, by next to nothing."""
+    shift = max(0, (square.denominator.bit_length() - square.numerator.bit_length() + 1) // 2)
+    scaled = square * 4 ** (shift + 60)
+    return Fraction(isqrt(-(-scaled.numerator // scaled.denominator)) + 1, 2 ** (shift + 60))
 
 
 def exact_inverse(matrix: Array) -> Rows:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certify.conditions import Condition
-from certify.ellipsoid import Ellipsoid, exact_inverse, is_positive_definite
+from certify.ellipsoid import Ellipsoid, exact_inverse, half_widths, is_positive_definite
 from certify.stability import StabilityProblem
 from certify.verdict import Counterexample
 from systems.box import Box
@@ -172,15 +172,9 @@ def largest_level_inside(problem: StabilityProblem, ellipsoid: Ellipsoid) -> Fra
 
 def hull(problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction) -> Box:
     """A box around {q ≤ level}, within a few units of the last place of the smallest."""
-    inverse = exact_inverse(ellipsoid.matrix)
-    sides = []
-    for i, c in enumerate(problem.system.equilibrium):
-        wanted = level * inverse[i][i]
-        half = Fraction(float(wanted) ** 0.5)
-        while half * half < wanted:
-            half += half / 2**50
-        sides.append((c - half, c + half))
-    return Box.of(sides)
+    widths = half_widths(ellipsoid, level)
+    ends = zip(problem.system.equilibrium, widths, strict=True)
+    return Box.of([(c - half, c + half) for c, half in ends])
 
 
 def contraction_on_hull(

@@ -11,9 +11,10 @@ from certify.budget import Budget
 from certify.candidate import Candidate
 from certify.domain import with_best_domain
 from certify.ellipsoid import Ellipsoid
+from certify.free_inputs import with_free_inputs
 from certify.prove_decrease import decrease
 from certify.prove_levels import contain, find_ball, ordered, restate_for, small_set, trap
-from certify.prove_local import local_constants
+from certify.prove_local import constants_on_ellipsoid
 from certify.prove_origin import close_origin, find_core, show_equilibrium
 from certify.prove_rate import exponential_decrease
 from certify.region_volume import region_volume
@@ -45,13 +46,16 @@ def prove_stability(
     stand; the others are chosen: the ellipsoid and core as large as the contraction allows, c2 as
     large as containment, unsafe sets and decrease allow, lowered by one search as it meets
     violations; the rate alpha for a large region that converges fast; c1 of practical stability as
-    low as V decreases from. Of local stability, V is the quadratic form of the ellipsoid that is
-    found, whatever the candidate's was; the one that closes the origin of ``known``, a former
-    result for this candidate, is tried first. Raises ValueError where system, candidate and
-    constants do not fit.
+    low as V decreases from. Of local stability and of set-point convergence, V is the quadratic
+    form of the ellipsoid that is found, whatever the candidate's was; of the latter, inputs at
+    their limits become unsafe sets (:mod:`certify.free_inputs`). The ellipsoid that closes the
+    origin of ``known``, a former result for this candidate, is tried first.
+    Raises ValueError where system, candidate and constants do not fit.
     """
     requested = requested or Requested()
     requested.check_for(system)
+    if requested.claim is Claim.SET_POINT_CONVERGENCE:
+        system = with_free_inputs(system, candidate)
     problem = StabilityProblem(system, candidate)
     if requested.claim.has_band and requested.c1 is None and requested.c2 is None:
         problem = with_best_domain(problem, seed, requested.claim)
@@ -131,7 +135,7 @@ def _constants(attempt: Attempt) -> Constants:
     """All constants, each with the search that shows it. Raises StopError where one is missing."""
     asked, problem = attempt.requested, attempt.problem
     if not asked.claim.has_band:
-        return local_constants(attempt)
+        return constants_on_ellipsoid(attempt)
     weak_spot = None
     if asked.claim is Claim.EXPONENTIAL_STABILITY:
         c2 = contain(attempt, asked.c2)

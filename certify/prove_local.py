@@ -1,9 +1,18 @@
-"""Local stability: an ellipsoid around the equilibrium on which its own quadratic form decreases.
+"""Claims that one ellipsoid carries: local stability and set-point convergence.
 
 One bound on the whole ellipsoid decides (:mod:`certify.origin`), with next to no branching, so that
 this is the region to be had in many dimensions, where no search covers the space between two levels
 of V. The Lyapunov function is the quadratic form itself; of the candidate, only the controller is
 needed.
+
+Set-point convergence takes no exact equilibrium. Where S = P DF + DFᵀP + alpha P ≺ 0 on the whole
+ellipsoid {q ≤ c_q}, with d = x − x* and r = F(x*), q̇ < 2 |d|_P |r|_P − alpha |d|²_P, which is
+negative as soon as q ≥ c1 > 4 |r|²_P / alpha²: the ellipsoids between c1 and c_q are entered and
+never left. Two solutions in them approach each other at the rate alpha, since they are convex; so
+there is exactly one equilibrium, and it lies in {q ≤ c1} (contraction in a constant metric:
+Demidovich; Lohmiller and Slotine, 1998). In discrete time DFᵀ P DF ≺ (1 − alpha) P gives
+|F(x) − x*|_P < √(1 − alpha) |d|_P + |F(x*) − x*|_P, and √(1 − alpha) ≤ 1 − alpha/2: the same bound,
+and Banach's fixed point.
 """
 
 from __future__ import annotations
@@ -19,17 +28,18 @@ import numpy as np
 from certify.attempt import LEVEL_BUDGET, Attempt, StopError, unknown
 from certify.ellipsoid import Ellipsoid, quadratic
 from certify.fixed_point import equilibrium_verdict
-from certify.levels import lower_level, lowest_violation
+from certify.levels import highest_violation, lower_level, lowest_violation
 from certify.origin import (
     contraction_on_hull,
     ellipsoids,
     instability,
     largest_level_inside,
     linearisation,
+    rate_of,
 )
 from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
-from certify.theorem import Constants
+from certify.theorem import Claim, Constants
 from certify.verdict import Proved
 from systems import expression as ex
 from systems.differentiate import NotDifferentiableError
@@ -63,6 +73,15 @@ FEW_BOXES = 7
 WORTH = 1.02
 """Another shape is worth proving where its ellipsoid has so many times the volume."""
 
+RATE_SHARE = 0.25
+"""Where no rate was asked for, this share of the linearisation's: a slower one shows more."""
+
+SLACK, FLOOR = 2, Fraction(1, 2**100)
+"""c1 begins at so many times what floats say it must be, and at this share of c_q at least."""
+
+RAISE, MOST_RAISES = 16, 25
+"""What is not shown of c1 may be shown of a larger one: rounding is all that stands between."""
+
 CORE_SHARE = 1 - Fraction(1, 2**20)
 """c2 lies so far below c_q: {V ≤ c2} must lie in the open ellipsoid, and V is q."""
 
@@ -81,12 +100,14 @@ class _Region:
         return 0.5 * (n * math.log(float(self.level)) - float(logarithm))
 
 
-def local_constants(attempt: Attempt) -> Constants:
+def constants_on_ellipsoid(attempt: Attempt) -> Constants:
     """The largest ellipsoid found; V of the attempt's problem becomes its quadratic form.
 
     Raises StopError where there is none.
     """
-    _show_rest(attempt)
+    converges = attempt.requested.claim is Claim.SET_POINT_CONVERGENCE
+    if not converges:
+        _show_rest(attempt)
     best = _largest(attempt)
     attempt.problem = _with_value(
         attempt.problem, quadratic(best.ellipsoid, attempt.problem.displacement)
@@ -96,18 +117,40 @@ def local_constants(attempt: Attempt) -> Constants:
     _avoid(attempt)
     # The same function, in a program with another V: its tree is searched through once more.
     tree = best.tree if attempt.c_q == best.level else None
-    again = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q)
+    again = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q, attempt.alpha)
     attempt.require(attempt.search("contraction", again, start=tree))
     level = short_fraction(attempt.c_q * CORE_SHARE, down=True)
     found = attempt.require(
         attempt.search(
             "core",
-            attempt.problem.core(best.ellipsoid, level, attempt.c_q),
+            attempt.problem.core(best.ellipsoid, level, attempt.c_q, attempt.alpha),
             relax=lower_level(0, Fraction(0)),
         )
     )
     attempt.core = found.condition.violation[0].level
-    return Constants(attempt.core, attempt.core, core=attempt.core, c_q=attempt.c_q)
+    c1 = _rest(attempt, best.ellipsoid) if converges else attempt.core
+    return Constants(c1, attempt.core, core=attempt.core, c_q=attempt.c_q, alpha=attempt.alpha)
+
+
+def _rest(attempt: Attempt, ellipsoid: Ellipsoid) -> Fraction:
+    """c1, small: F(x*, w) is short enough for everything to end in {q ≤ c1}."""
+    problem, c_q, alpha = attempt.problem, attempt.c_q, attempt.alpha
+    assert c_q is not None and alpha is not None
+    length = highest_violation(problem.rest(ellipsoid, Fraction(1), alpha), 0, attempt.seed)
+    needed = Fraction(0) if length is None else SLACK * 4 * Fraction(length) / alpha**2
+    c1 = max(short_fraction(needed, down=False), short_fraction(FLOOR * c_q, down=False))
+    for _ in range(MOST_RAISES):
+        if c1 >= c_q:
+            break
+        found = attempt.search("rest", problem.rest(ellipsoid, c1, alpha))
+        if isinstance(found.verdict, Proved):
+            return c1
+        c1 *= RAISE
+    raise unknown(
+        "rest: the closed loop does not come to rest near enough to the set point for the "
+        "ellipsoid that was found; correct the input that holds it there, or claim practical "
+        "stability"
+    )
 
 
 def _show_rest(attempt: Attempt) -> None:
@@ -133,8 +176,11 @@ def _largest(attempt: Attempt) -> _Region:
     reason = instability(matrix, problem.is_discrete)
     if reason is not None:
         raise unknown(f"origin: {reason}")
+    if attempt.requested.claim is Claim.SET_POINT_CONVERGENCE and attempt.alpha is None:
+        fastest = Fraction(RATE_SHARE * rate_of(matrix, problem.is_discrete))
+        attempt.alpha = short_fraction(fastest, down=True)
     best = _known(attempt)
-    shapes = ellipsoids(problem, matrix, scaled=True)
+    shapes = ellipsoids(problem, matrix, attempt.alpha, scaled=True)
     for ellipsoid in shapes if best is None else chain([best.ellipsoid], shapes):
         for region in _growing(attempt, ellipsoid, best):
             best = region
@@ -148,7 +194,7 @@ def _largest(attempt: Attempt) -> _Region:
 
 def _known(attempt: Attempt) -> _Region | None:
     """The ellipsoid that a search for a larger region left, shown anew for this problem."""
-    if attempt.known is None:
+    if attempt.known is None or attempt.alpha is not None:
         return None
     ellipsoid, level, before = attempt.known
     if level >= largest_level_inside(attempt.problem, ellipsoid):
@@ -195,7 +241,7 @@ def _higher(proved: Fraction, top: Fraction, failed: Fraction) -> Fraction:
 def _shown(
     attempt: Attempt, region: _Region, most_boxes: int | None, share: float = TRY_BUDGET
 ) -> _Region | None:
-    condition = contraction_on_hull(attempt.problem, region.ellipsoid, region.level)
+    condition = contraction_on_hull(attempt.problem, region.ellipsoid, region.level, attempt.alpha)
     found = attempt.search(
         "contraction", condition, share, most_boxes=most_boxes, start=region.tree
     )

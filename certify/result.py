@@ -20,7 +20,8 @@ from systems.dynamics import ControlAffineSystem
 class Requested:
     """Constants the user fixes; what is None is searched for. All positive.
 
-    ``alpha`` is the rate of exponential stability, whose decrease has no ``mu``.
+    ``alpha`` is the rate of exponential stability, whose decrease has no ``mu``, or that of
+    set-point convergence.
     """
 
     c1: Fraction | None = None
@@ -41,14 +42,17 @@ class Requested:
             given = [n for n in ("c1", "c2", "mu", "epsilon") if getattr(self, n) is not None]
             if given:
                 raise ValueError(
-                    f"local stability finds its ellipsoid itself and takes no {given[0]}; claim "
+                    f"{self.claim.value} finds its ellipsoid itself and takes no {given[0]}; claim "
                     "asymptotic stability, or leave it out"
                 )
         if self.claim is Claim.EXPONENTIAL_STABILITY:
             if self.mu is not None:
                 raise ValueError("exponential stability has a rate alpha, and no mu; leave mu out")
-        elif self.alpha is not None:
-            raise ValueError("only exponential stability has a rate; claim that, or leave it out")
+        elif self.alpha is not None and not self.claim.has_rate:
+            raise ValueError(
+                "only exponential stability and set-point convergence have a rate; claim one of "
+                "them, or leave it out"
+            )
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises ValueError where the constants make no sense for the system."""

@@ -368,6 +368,20 @@ class StabilityProblem:
             (self.region,),
         )
 
+    def rest(self, ellipsoid: Ellipsoid, level: Fraction, alpha: Fraction) -> Condition:
+        """F(x*, w), in discrete time F(x*, w) − x*, is so short that the contraction at the rate
+        alpha ends in {q ≤ level}: its q is below alpha² level / 4, for every w."""
+        star = self.system.equilibrium
+        moved = self.field - ex.constant(list(star)) if self.is_discrete else self.field
+        return Condition(
+            "rest",
+            f"q({'F - x*' if self.is_discrete else 'F'}) < alpha² c1/4 at x*",
+            compile_tape([quadratic(ellipsoid, moved)], self.variables),
+            ("|F - x*|_P^2" if self.is_discrete else "|F|_P^2",),
+            (Constraint(0, "at least", alpha**2 * level / 4),),
+            (self.disturbed(Box(star, star)),),
+        )
+
     def _form_words(self, alpha: Fraction | None) -> str:
         if self.is_discrete:
             return "DFᵀ P DF − P" if alpha is None else "DFᵀ P DF − (1 − alpha) P"

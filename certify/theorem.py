@@ -45,7 +45,7 @@ class Theorem:
     @property
     def words(self) -> str:
         """All that follows, in words, with the constants."""
-        return conclusion_words(self.claim, self.problem, self.constants)
+        return conclusion_words(self.claim, self.problem, self.constants, self.ellipsoid)
 
 
 def required_conditions(
@@ -72,7 +72,7 @@ def required_conditions(
     else:
         decrease = problem.exponential_decrease(k.bottom, k.c2, k.alpha)
     out = [decrease, problem.containment(k.c2)]
-    if claim.closes_origin:
+    if claim.has_ellipsoid:
         assert ellipsoid is not None and k.core is not None and k.c_q is not None
         out.append(problem.core(ellipsoid, k.core, k.c_q, k.alpha))
         out.append(problem.contraction(ellipsoid, k.c_q, k.alpha))
@@ -89,11 +89,14 @@ def required_conditions(
 def _local_conditions(
     problem: StabilityProblem, constants: Constants, ellipsoid: Ellipsoid
 ) -> dict[str, Condition]:
-    """{V ≤ c2} lies in the ellipsoid, on which q falls; solutions stay in it, and so it is the
-    ellipsoid that must miss what is unsafe."""
+    """{V ≤ c2} lies in the ellipsoid, on which the flow contracts; solutions stay in it, and so it
+    is the ellipsoid that must miss what is unsafe."""
     k = constants
     assert k.core is not None and k.c_q is not None
-    out = [problem.core(ellipsoid, k.core, k.c_q), problem.contraction(ellipsoid, k.c_q)]
+    out = [problem.core(ellipsoid, k.core, k.c_q, k.alpha)]
+    out.append(problem.contraction(ellipsoid, k.c_q, k.alpha))
+    if k.alpha is not None:
+        out.append(problem.rest(ellipsoid, k.c1, k.alpha))
     sets = range(1, len(problem.system.unsafe) + 1)
     out += [problem.ellipsoid_avoids(i, ellipsoid, k.c_q) for i in sets]
     return {condition.name: condition for condition in out}
@@ -107,19 +110,15 @@ def check_constants(
 ) -> None:
     """The side conditions that need no search, in exact arithmetic. Raises ValueError."""
     k = constants
+    _require((k.alpha is not None) == claim.has_rate, f"alpha does not belong to {claim.value}")
+    _require(
+        (k.mu is not None) == (claim.has_band and not claim.has_rate),
+        f"μ does not belong to {claim.value}",
+    )
     if not claim.has_band:
-        _require(0 < k.c2 == k.c1 == k.core, "local stability has one level: c1 = c2 = core > 0")
-        _require(
-            k.mu is None and k.alpha is None and k.epsilon is None,
-            "local stability has no μ, alpha or ε",
-        )
+        _check_levels_on_ellipsoid(claim, k)
     else:
         _require(0 < k.bottom <= k.c1 < k.c2, "the levels are not 0 < c1 < c2")
-        fits = (k.alpha is None, k.mu is None)
-        if claim is Claim.EXPONENTIAL_STABILITY:
-            _require(fits == (False, True), "an exponential claim has alpha, and no μ")
-        else:
-            _require(fits == (True, False), "only an exponential claim has alpha, not μ")
     _require(k.mu is None or k.mu > 0, "μ is not positive")
     _require(k.alpha is None or k.alpha > 0, "alpha is not positive")
     _require(
@@ -127,7 +126,7 @@ def check_constants(
         "in discrete time alpha must be below 1",
     )
     _require(k.epsilon is None or k.epsilon > 0, "ε is not positive")
-    if not claim.closes_origin:
+    if not claim.has_ellipsoid:
         unused = ellipsoid is None and k.core is None and k.c_q is None
         _require(unused, "practical stability has no ellipsoid, core or c_q")
         return
@@ -137,6 +136,19 @@ def check_constants(
     _require(
         0 < k.c_q < largest_level_inside(problem, ellipsoid),
         "the ellipsoid is not inside the domain",
+    )
+
+
+def _check_levels_on_ellipsoid(claim: Claim, constants: Constants) -> None:
+    k = constants
+    _require(k.epsilon is None, f"ε does not belong to {claim.value}")
+    if claim is Claim.LOCAL_STABILITY:
+        _require(0 < k.c2 == k.c1 == k.core, "local stability has one level: c1 = c2 = core > 0")
+        return
+    _require(k.core is not None and 0 < k.c2 == k.core, "set-point convergence needs c2 = core > 0")
+    # Both ellipsoids are of q, so that this makes one lie inside the other.
+    _require(
+        k.c_q is not None and 0 < k.c1 < k.c_q, "the ellipsoid q ≤ c1 is not inside that of c_q"
     )
 
 

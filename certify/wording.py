@@ -5,16 +5,26 @@ from __future__ import annotations
 from fractions import Fraction
 
 from certify.claim import Claim, Constants
+from certify.ellipsoid import Ellipsoid, half_widths
 from certify.stability import StabilityProblem
 from systems.exact import short_fraction
+from systems.words import state_names
 
 WHOSE_VALUE = "V is here the function stated with the ellipsoid, and need not be the candidate's."
-"""Of local stability, whose level c2 means nothing for another V."""
+"""Where an ellipsoid carries the claim, whose level c2 means nothing for another V."""
 
 
-def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constants) -> str:
+def conclusion_words(
+    claim: Claim,
+    problem: StabilityProblem,
+    constants: Constants,
+    ellipsoid: Ellipsoid | None,
+) -> str:
     """The conclusion of a theorem: "What follows" of ``docs/certificate-format.md``."""
     k, discrete = constants, problem.is_discrete
+    if claim is Claim.SET_POINT_CONVERGENCE:
+        assert ellipsoid is not None
+        return " ".join([*_convergence(problem, k, ellipsoid), *_whatever(problem)])
     if not claim.has_band:
         return " ".join([_local(problem, k), *_whatever(problem)])
     sentences = [
@@ -25,7 +35,7 @@ def conclusion_words(claim: Claim, problem: StabilityProblem, constants: Constan
     ]
     if k.epsilon is not None:
         radius = _short(k.epsilon, down=False)
-        sentences.append(f"{{V ≤ c1}} lies within {radius} of the {_centre(claim)}.")
+        sentences.append(f"{{V ≤ c1}} lies within {radius} of the {claim.centre}.")
     return " ".join([*sentences, *_whatever(problem)])
 
 
@@ -37,6 +47,38 @@ def _local(problem: StabilityProblem, k: Constants) -> str:
         f"{_short(k.c_q, down=False)}, which lies inside, and converges: q falls along it, "
         f"exponentially fast. {WHOSE_VALUE}"
     )
+
+
+def _convergence(problem: StabilityProblem, k: Constants, ellipsoid: Ellipsoid) -> list[str]:
+    assert k.c_q is not None and k.alpha is not None
+    discrete, rate = problem.is_discrete, _short(k.alpha)
+    reached = (
+        f"Every solution that starts in {_start(problem)} with V ≤ c2 = {_short(k.c2)} stays in "
+        f"the ellipsoid q ≤ c_q = {_short(k.c_q, down=False)}, which lies inside, and comes into "
+        f"the ellipsoid q ≤ c1 = {_short(k.c1, down=False)} around the set point and stays there"
+    )
+    law = f"(1 − {rate})^(t/2)" if discrete else f"exp(−{rate} t/2)"
+    nears = f"approach each other, measured by √q, at least as fast as {law} falls"
+    far = half_widths(ellipsoid, k.c1)
+    names, units = state_names(problem.system), problem.system.state_units
+    within = ", ".join(
+        f"{_short(d, down=False)}{f' {unit}' if unit else ''} in {name}"
+        for d, name, unit in zip(far, names, units or [""] * len(far), strict=True)
+    )
+    if problem.system.disturbance is not None:
+        return [
+            f"{reached}.",
+            f"Any two of them under the same disturbance {nears}.",
+            f"From the set point they are in the end at most {within} away.",
+            WHOSE_VALUE,
+        ]
+    return [
+        f"{reached}; there is exactly one equilibrium in that ellipsoid, and all these solutions "
+        "converge to it.",
+        f"Any two of them {nears}.",
+        f"The equilibrium is at most {within} away from the set point.",
+        WHOSE_VALUE,
+    ]
 
 
 def _whatever(problem: StabilityProblem) -> list[str]:
@@ -80,7 +122,7 @@ def _equilibrium(claim: Claim, k: Constants, discrete: bool) -> str:
             return "Nothing is claimed about convergence to the centre itself."
         case Claim.ASYMPTOTIC_STABILITY | Claim.LOCAL_STABILITY:
             return "The equilibrium is asymptotically stable, and all these solutions converge."
-        case Claim.EXPONENTIAL_STABILITY:
+        case Claim.EXPONENTIAL_STABILITY | Claim.SET_POINT_CONVERGENCE:
             assert k.alpha is not None
             rate = _short(k.alpha)
             falls = f"(1 − {rate})^t V(x(0))" if discrete else f"exp(−{rate} t) V(x(0))"
@@ -89,11 +131,6 @@ def _equilibrium(claim: Claim, k: Constants, discrete: bool) -> str:
                 f"V(x(t)) ≤ {falls} as long as V ≥ {_short(k.bottom, down=False)}, and from then "
                 "on a quadratic form of the distance to the equilibrium shrinks at the same rate."
             )
-
-
-def _centre(claim: Claim) -> str:
-    """x* by a name that claims nothing more than the theorem."""
-    return "equilibrium" if claim.closes_origin else "centre"
 
 
 def _short(value: Fraction, down: bool = True) -> str:

@@ -101,7 +101,9 @@ def reason_of(verdict: Verdict, result: StabilityResult) -> str:
         return result.requested.claim.words
     from certify.wording import conclusion_words
 
-    return conclusion_words(result.requested.claim, result.problem, result.constants)
+    return conclusion_words(
+        result.requested.claim, result.problem, result.constants, result.ellipsoid
+    )
 
 
 def violated(found: Counterexample, result: StabilityResult) -> str:
@@ -166,9 +168,8 @@ def _equilibrium_row(result: StabilityResult) -> dict[str, object]:
     verdict, found = "proved", result.counterexample
     if not result.searches and not isinstance(result.verdict, Proved):
         verdict = "refuted" if found is not None else "unknown"
-    closes = result.requested.claim.closes_origin
     return {
-        "name": "equilibrium" if closes else "centre",
+        "name": "equilibrium" if result.requested.claim.closes_origin else "centre",
         "claim": f"{equilibrium_words(result)}, exactly",
         "verdict": verdict,
         "boxes": 0,

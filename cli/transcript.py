@@ -131,6 +131,8 @@ def _claim(name: str, search: Search, result: StabilityResult) -> str:
         case "small set":
             radius = float(search.condition.violation[1].level) ** 0.5
             return f"V <= {levels[0]} only where |x - x*| < {radius:.4g}"
+        case "rest":
+            return f"{search.condition.outputs[0]} < {levels[0]} at x*"
         case _ if name.startswith("avoid "):
             unsafe = result.problem.system.unsafe[int(name.removeprefix("avoid ")) - 1]
             return f"{search.condition.outputs[0]} > {levels[0]} on {unsafe.name}"
@@ -168,6 +170,12 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
         kind = "asymptotically" if alpha is None else "exponentially"
         whose = "" if claim.has_band else ", V of the ellipsoid,"
         return f"proved: {kind} stable{every}; {start}{whose} converges{rate}{unsafe}{volume}"
+    if constants.alpha is not None:  # and no word of x* as an equilibrium: set-point convergence
+        return (
+            f"proved: set-point convergence{every}; {start}, V of the ellipsoid, stays in it and "
+            f"{'comes' if every else 'converges to one equilibrium'} within q(x) <= {c1} of the "
+            f"set point at the rate {decimal(constants.alpha)}{unsafe}{volume}"
+        )
     return (
         f"proved: practical stability{every}; {start} reaches V(x) <= {c1} and stays there"
         f"{unsafe}{volume}; nothing is claimed about the equilibrium itself"

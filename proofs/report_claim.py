@@ -17,13 +17,15 @@ def claim_of(result: StabilityResult) -> Claim:
 
 def centre_word(result: StabilityResult) -> str:
     """x* by a name that claims no more than the theorem: practical stability needs no rest."""
-    return "equilibrium" if claim_of(result).closes_origin else "centre"
+    return claim_of(result).centre
 
 
 def conclusion(result: StabilityResult) -> str:
     """What follows, or would follow, in words."""
     if isinstance(result.verdict, Proved) and result.constants is not None:
-        return conclusion_words(claim_of(result), result.problem, result.constants)
+        return conclusion_words(
+            claim_of(result), result.problem, result.constants, result.ellipsoid
+        )
     return claim_of(result).words
 
 
@@ -97,6 +99,8 @@ def _promise(result: StabilityResult) -> str:
         Claim.EXPONENTIAL_STABILITY: "converges to the equilibrium at a rate that is proved too",
         Claim.LOCAL_STABILITY: "converges to the equilibrium, without ever leaving an ellipsoid "
         "around it",
+        Claim.SET_POINT_CONVERGENCE: "converges to one equilibrium close to the set point, without "
+        "ever leaving an ellipsoid around it",
         Claim.PRACTICAL_STABILITY: "comes close to the centre, in a time that is bounded, and "
         "stays close",
     }[claim_of(result)]
@@ -138,7 +142,8 @@ def _conditions(result: StabilityResult) -> list[str]:
     if not claimed.has_band:
         avoid = "$q(x) > c_q$ on the unsafe set"
         sets = [f"{avoid} {text(s.name)}" for s in problem.system.unsafe]
-        return [_at_rest(problem, claimed), *_origin(problem, claimed, every), *sets]
+        rest = [_short_rest(problem, every)] if claimed.has_rate else []
+        return [_at_rest(problem, claimed), *_origin(problem, claimed, every), *rest, *sets]
     lines = [_at_rest(problem, claimed), f"${_falls(problem, claimed, F)}$ wherever "
              f"$a \\le V(x) \\le c_2$ in $D${every}{_bottom(result)}"]  # fmt: skip
     if problem.is_discrete:
@@ -174,17 +179,26 @@ def _falls(problem: StabilityProblem, claimed: Claim, field: str) -> str:
 
 
 def _origin(problem: StabilityProblem, claimed: Claim, every: str) -> list[str]:
-    rated = claimed is Claim.EXPONENTIAL_STABILITY
+    rated = claimed.has_rate
     if problem.is_discrete:
         form = "DF(x)^T P\\,DF(x) - " + ("(1 - \\alpha)\\,P" if rated else "P")
     else:
         form = "P\\,DF(x) + DF(x)^T P" + (" + \\alpha\\,P" if rated else "")
+    follows = (
+        "$q$ decreases along every solution in it"
+        if claimed.closes_origin
+        else "solutions in it approach each other at the rate $\\alpha$"
+    )
     return [
         "$V(x) \\le \\text{core}$ in $D$ only inside the ellipsoid $q(x) = (x - x^*)^T P "
         "(x - x^*) \\le c_q$",
-        f"${form}$ is negative definite on that ellipsoid{every}, so that $q$ decreases along "
-        "every solution in it",
+        f"${form}$ is negative definite on that ellipsoid{every}, so that {follows}",
     ]
+
+
+def _short_rest(problem: StabilityProblem, every: str) -> str:
+    moved = "F(x^*) - x^*" if problem.is_discrete else "F(x^*)"
+    return f"$({moved})^T P\\,({moved}) < \\alpha^2 c_1/4${every}, so that all comes to rest near"
 
 
 def _bottom(result: StabilityResult) -> str:

@@ -16,7 +16,7 @@ from .document import Invalid, Unreadable, fields, real
 from .exact import Exact
 from .models import Box, Matrices, Register
 from .series import Ball, Undefined
-from .statement import PRACTICAL, Condition, Constraint, Statement, need
+from .statement import CONVERGENCE, PRACTICAL, Condition, Constraint, Statement, need
 from .trees import Leaf, Region, Tree, read_tree
 
 PRECISION, FINE = 64, 160
@@ -83,7 +83,7 @@ class Replay:
         centre = [fmpq(c.numerator, c.denominator) for c in s.centre]
         exact = Exact(s.graph, centre, len(s.disturbance), balls)
         roots = [(s.value, [Fraction(0)], "V(x*) = 0")]
-        if s.theorem != PRACTICAL:
+        if s.theorem not in (PRACTICAL, CONVERGENCE):
             rest = s.centre if s.discrete else [Fraction(0)] * len(s.centre)
             roots.append((s.field, rest, "F(x*) = x*" if s.discrete else "F(x*) = 0"))
         for root, wanted, claim in roots:

@@ -19,6 +19,7 @@ from .trees import Region
 
 ASYMPTOTIC, EXPONENTIAL = "asymptotic stability", "exponential stability"
 PRACTICAL, LOCAL = "practical stability", "local stability"
+CONVERGENCE = "set-point convergence"
 CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon", "core", "c_q")
 VAST = Fraction(2**400)
 
@@ -60,7 +61,7 @@ class Statement:
         table = fields(document["statement"], "statement", "theorem", "system", "equilibrium",
                        "domain", "closed_loop", "unsafe", "constants", "ellipsoid")  # fmt: skip
         self.theorem: str = table["theorem"]
-        if self.theorem not in (ASYMPTOTIC, EXPONENTIAL, PRACTICAL, LOCAL):
+        if self.theorem not in (ASYMPTOTIC, EXPONENTIAL, PRACTICAL, LOCAL, CONVERGENCE):
             raise Unreadable("statement.theorem: not one that this checker knows")
         self._read_system(table["system"])
         n = len(self.states)
@@ -176,16 +177,23 @@ class Statement:
         inside = all(a < c < b for a, c, b in zip(lower, self.centre, upper, strict=True))
         need(inside, "the equilibrium is not inside the domain")
         need(self.c1 is not None and self.c2 is not None, "c1 or c2 is missing")
-        practical, fast = self.theorem == PRACTICAL, self.theorem == EXPONENTIAL
-        local = self.theorem == LOCAL
+        practical = self.theorem == PRACTICAL
+        local, converges = self.theorem == LOCAL, self.theorem == CONVERGENCE
+        fast = converges or self.theorem == EXPONENTIAL
         self.bottom = self.c1 if self.core is None else min(self.c1, self.core)
         if local:
             need(0 < self.c2 == self.c1 == self.core, "c1, c2 and core are not one level above 0")
             need(self.epsilon is None, "epsilon does not belong to local stability")
+        elif converges:
+            need(self.core is not None and 0 < self.c2 == self.core, "c2 and core are not one "
+                 "level above 0")  # fmt: skip
+            # c1 and c_q are levels of q both.
+            need(self.c_q is not None and 0 < self.c1 < self.c_q, "c1 is not between 0 and c_q")
+            need(self.epsilon is None, "epsilon does not belong to set-point convergence")
         else:
             need(0 < self.bottom <= self.c1 < self.c2, "the levels are not 0 < core, c1 < c2")
         need((self.mu is None) == (fast or local), "mu does not fit the theorem")
-        need((self.alpha is not None) == fast, "alpha belongs to the exponential theorem alone")
+        need((self.alpha is not None) == fast, "alpha does not fit the theorem")
         need(self.mu is None or self.mu > 0, "mu is not positive")
         need(self.alpha is None or self.alpha > 0, "alpha is not positive")
         need(not (fast and self.discrete) or self.alpha < 1, "alpha is not below 1")
@@ -212,10 +220,7 @@ class Statement:
         ]
         for c, (low, high), reach in zip(self.centre, self.domain, self.reach, strict=True):
             need(min(c - low, high - c) ** 2 > reach, "the ellipsoid is not inside the domain")
-        rows = [[P[i, j] for j in range(n)] for i in range(n)]
-        scaled = self.graph.affine(rows, [0] * n, self.offset)
-        products = self.graph.add("mul", n, self.offset, scaled)
-        self.quadratic = self.graph.affine([[1] * n], [0], products)
+        self.quadratic = self._form(self.offset)
 
     def conditions(self, evidence: Any) -> list[tuple[Condition, Any]]:
         """What the theorem needs, each with the tree that is said to show it."""
@@ -246,7 +251,7 @@ class Statement:
         def condition(name: str, *constraints: Constraint, regions: Any = domain) -> None:
             out.append(Condition(name, regions, constraints))
 
-        V, local = self.value, self.theorem == LOCAL
+        V, local = self.value, self.theorem in (LOCAL, CONVERGENCE)
         below_c2 = Constraint("node", V, self.c2, at_least=False)
         if not local:
             below_c1 = Constraint("node", V, self.c1, at_least=False)
@@ -267,6 +272,10 @@ class Statement:
             condition("core", Constraint("node", V, self.core, at_least=False),
                       Constraint("node", self.quadratic, self.c_q))  # fmt: skip
             condition("contraction", inside, Constraint("disc", self.field, Fraction(0)))
+            if self.theorem == CONVERGENCE:
+                at_rest = (self._whole(tuple((c, c) for c in self.centre)),)
+                length = Constraint("node", self._rest_form(), self.alpha**2 * self.c1 / 4)
+                condition("rest", length, regions=at_rest)
         elif not self.discrete:
             squares = self.graph.add("power", len(self.states), self.field, integers=(2,))
             speed = self.graph.affine([[1] * len(self.states)], [0], squares)
@@ -277,6 +286,20 @@ class Statement:
         for k, (_, nodes) in enumerate(self.unsafe, 1):
             condition(f"avoid {k}", kept, *(Constraint("node", i, Fraction(0)) for i in nodes))
         return out
+
+    def _rest_form(self) -> int:
+        """The P-length, squared, of F, in discrete time of F − x*."""
+        n = len(self.states)
+        shift = [-c if self.discrete else Fraction(0) for c in self.centre]
+        identity = [[int(i == j) for j in range(n)] for i in range(n)]
+        return self._form(self.graph.affine(identity, shift, self.field))
+
+    def _form(self, vector: int) -> int:
+        """vᵀ P v."""
+        n = len(self.states)
+        rows = [[self.P[i, j] for j in range(n)] for i in range(n)]
+        products = self.graph.add("mul", n, vector, self.graph.affine(rows, [0] * n, vector))
+        return self.graph.affine([[1] * n], [0], products)
 
     def _excursion(self) -> int:
         """All lowerᵢ − Fᵢ and Fᵢ − upperᵢ, as entries of one node."""

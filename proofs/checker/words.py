@@ -6,7 +6,15 @@ from fractions import Fraction
 
 from flint import fmpq
 
-from .statement import CONSTANTS, EXPONENTIAL, LOCAL, PRACTICAL, Signal, Statement
+from .statement import (
+    CONSTANTS,
+    CONVERGENCE,
+    EXPONENTIAL,
+    LOCAL,
+    PRACTICAL,
+    Signal,
+    Statement,
+)
 
 LONGEST = 240
 """Parts of a formula; a longer one, such as a wide network's, is no reading matter."""
@@ -27,8 +35,7 @@ def describe(s: Statement, volume: Fraction | None) -> list[str]:
         rows.append(("inputs", ", ".join(map(_signal, s.inputs))))
     for v, ends in zip(s.disturbances, s.disturbance, strict=True):
         rows.append(("disturbance", f"{_signal(v)} in {_interval(ends)}"))
-    centre = "centre" if s.theorem == PRACTICAL else "equilibrium"
-    rows.append((centre, f"({', '.join(map(_short, s.centre))})"))
+    rows.append((_centre_word(s), f"({', '.join(map(_short, s.centre))})"))
     rows.append(("domain D", " x ".join(map(_interval, s.domain))))
     formulas = _Formulas(s)
     mark = "+" if s.discrete else "'"
@@ -51,16 +58,22 @@ def describe(s: Statement, volume: Fraction | None) -> list[str]:
 
 def _conclusion(s: Statement) -> list[str]:
     out = ["whatever the disturbance does within its range,"] if s.disturbances else []
-    where = f"{{q <= c_q = {_short(s.c_q)}}}, inside D," if s.theorem == LOCAL else "this set"
+    where = (
+        f"{{q <= c_q = {_short(s.c_q)}}}, inside D,"
+        if s.theorem in (LOCAL, CONVERGENCE)
+        else "this set"
+    )
     out.append(f"the solution stays in {where}" + ", and meets no unsafe set" * bool(s.unsafe))
     if s.theorem == PRACTICAL:
         time = (s.c2 - s.c1) / s.mu
         bound = f"{-(-time // 1)} steps" if s.discrete else f"{_short(time)} units of time"
         out.append(f"and is in {{V <= c1 = {_short(s.c1)}}} within {bound}, for good;")
         out.append("nothing is claimed about convergence to a point")
+    elif s.theorem == CONVERGENCE:
+        out += _convergence(s)
     else:
         out.append("and converges to the equilibrium, which is asymptotically stable")
-    if s.theorem == LOCAL:
+    if s.theorem in (LOCAL, CONVERGENCE):
         out.append("with q(x) = (x - x*)' P (x - x*) and P as in the file")
     if s.theorem == EXPONENTIAL:
         alpha = _short(s.alpha)
@@ -72,8 +85,17 @@ def _conclusion(s: Statement) -> list[str]:
     return out
 
 
+def _convergence(s: Statement) -> list[str]:
+    rate = _short(s.alpha)
+    law = f"(1 - {rate})^(t/2)" if s.discrete else f"e^(-{rate} t/2)"
+    out = [f"and comes into {{q <= c1 = {_short(s.c1)}}} for good;"]
+    if not s.disturbances:
+        out.append("in it lies the one equilibrium to which all these solutions converge;")
+    return [*out, f"any two of them approach each other, in sqrt(q), like {law} or faster"]
+
+
 def _centre_word(s: Statement) -> str:
-    return "centre" if s.theorem == PRACTICAL else "equilibrium"
+    return {PRACTICAL: "centre", CONVERGENCE: "set point"}.get(s.theorem, "equilibrium")
 
 
 def _signal(v: Signal) -> str:
