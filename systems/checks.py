@@ -32,7 +32,8 @@ Where = Callable[[str, str], str]
 def equilibrium_values(system: ControlAffineSystem) -> list[Fraction | arb]:
     """f(x*) + g(x*) u*, entry by entry: rationals where they fold, else balls.
 
-    In discrete time, f(x*) + g(x*) u* − x*. Disturbances are at the centre of their ranges.
+    In discrete time, f(x*) + g(x*) u* − x*; of a sampled system, the rate of its ODE, at whose
+    equilibria the step rests too. Disturbances are at the centre of their ranges.
     """
     return [rational_or_ball(entry) for entry in _change_at_equilibrium(system.nominal())]
 
@@ -58,7 +59,7 @@ def _change_at_equilibrium(system: ControlAffineSystem) -> list[Expression]:
         for column, u in zip(system.input_columns, system.equilibrium_input, strict=True):
             if u:
                 entry = entry + u * ex.substitute(column[i], there)
-        if system.time == "discrete":
+        if not system.has_rates:
             entry = entry - system.equilibrium[i]
         entries.append(entry)
     return entries
@@ -93,7 +94,7 @@ def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
     if system.disturbance_range is not None:
         at += f", disturbances {_vector(system.disturbance_range.centre)}"
     change, wanted = "f(x*, u*)", "0"
-    if system.time == "discrete":
+    if not system.has_rates:
         change, wanted = "f(x*, u*) - x*", "x*"
     raise InputError(
         f"{where('equilibrium', '')}: not an equilibrium: {change} = "

@@ -155,6 +155,11 @@ class ControlAffineSystem:
         return 0 if self.disturbance is None else self.disturbance.size
 
     @property
+    def has_rates(self) -> bool:
+        """Whether f + g u is ẋ, in continuous time or before sampling, rather than x⁺."""
+        return self.time == "continuous" or self.sampling is not None
+
+    @property
     def variables(self) -> tuple[Expression, ...]:
         """The state and, where there is one, the disturbance: all that F depends on."""
         return (self.state,) if self.disturbance is None else (self.state, self.disturbance)

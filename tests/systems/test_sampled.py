@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from systems import expression as ex
 from systems import zoo
-from systems.dynamics import ClosedLoop, ControlAffineSystem
+from systems.build import system_from_text
+from systems.checks import check_equilibrium, equilibrium_values
+from systems.dynamics import ClosedLoop, ControlAffineSystem, linear_control
 from systems.errors import InputError
 from systems.evaluate import function
+from systems.linearize import linearize
 from systems.sampled import METHODS, MOST_SUBSTEPS, Method, Sampling, sampled, unsampled
+from systems.simulate import simulate
 
 Array = NDArray[np.float64]
 Rate = Callable[[Array], Array]
@@ -172,7 +176,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         replace(system, sampling=sampling)
     for wrong in ({"period": Fraction(0)}, {"method": "heun"}, {"substeps": 0}):
         with pytest.raises(ValueError, match=r"period|method|step"):
-            replace(sampling, **wrong)  # type: ignore[arg-type]
+            replace(sampling, **wrong)
     with pytest.raises(ValueError, match="substeps"):
         replace(sampling, substeps=MOST_SUBSTEPS + 1)
 
@@ -184,3 +188,75 @@ def test_a_held_step_takes_a_control_of_the_right_size_only() -> None:
             held.vector_field(wrong)
     with pytest.raises(ValueError, match="not affine in its inputs"):
         held.input_matrix_transposed_times(held.state)
+
+
+@pytest.mark.parametrize("name", ["pendulum", "cartpole", "quadrotor-2d"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_linearisation_is_that_of_the_step(name: str, method: Method) -> None:
+    """Against central differences of the loop written by hand, in the state and the held input."""
+    system, h = zoo.system(name), 0.05
+    n, m = system.state_dimension, system.input_dimension
+    parts = function([system.drift, *system.input_columns], system.state)
+
+    def step(z: Array) -> Array:
+        x, u = z[:, :n], z[:, n:]
+
+        def rate(at: Array) -> Array:
+            drift, *columns = parts(at)
+            return drift + sum(c * u[:, [j]] for j, c in enumerate(columns))
+
+        return STEPS[method](rate, x, h)
+
+    centre = np.array([float(v) for v in (*system.equilibrium, *system.equilibrium_input)])
+    shifts = 1e-5 * np.eye(n + m)
+    slopes = (step(centre + shifts) - step(centre - shifts)).T / 2e-5
+    A, B = linearize(sampled(system, Sampling(Fraction(1, 20), method)))
+    np.testing.assert_allclose(np.hstack([A, B]), slopes, rtol=1e-7, atol=1e-8)
+
+
+def test_the_linearisation_needs_no_exact_equilibrium() -> None:
+    """References beside the stated equilibrium are linearised at themselves."""
+    system = replace(zoo.pendulum(), equilibrium=(Fraction(1, 3), Fraction(1, 7)))
+    held = sampled(system, Sampling(Fraction(1, 10)))
+    step = function(held.vector_field(ex.constant([0])), held.state)
+    x = np.array([[1 / 3, 1 / 7]])
+    shifts = 1e-5 * np.eye(2)
+    slopes = (step(x + shifts)[0] - step(x - shifts)[0]).T / 2e-5
+    np.testing.assert_allclose(linearize(held)[0], slopes, rtol=1e-7, atol=1e-9)
+
+
+def test_a_kink_is_told_of_a_sampled_system_too() -> None:
+    system = system_from_text("plant", ["x"], ["u"], {"x": "abs(x) + u"}, domain=[[-1, 1]])
+    with pytest.raises(InputError, match="the equation of x is not differentiable at the equil"):
+        linearize(sampled(system, Sampling(Fraction(1, 10))))
+
+
+def test_the_equilibrium_is_that_of_the_equation() -> None:
+    """The step rests there too; elsewhere the rate is told, not the change of a step."""
+    held = sampled(zoo.cartpole(), Sampling(Fraction(1, 50)))
+    assert equilibrium_values(held) == [0, 0, 0, 0]
+    star = ex.constant(list(held.equilibrium))
+    rest = ex.substitute(held.vector_field(ex.constant([0])), {held.state: star})
+    assert ex.rational_values(rest) == list(held.equilibrium)
+    check_equilibrium(held, lambda table, key: f"{table} {key}".strip())
+    moved = replace(held, equilibrium=(Fraction(1, 10), *[Fraction(0)] * 3))
+    with pytest.raises(InputError, match=r"f\(x\*, u\*\) = 0$"):
+        check_equilibrium(moved, lambda table, key: f"{table} {key}".strip())
+
+
+def test_a_simulation_iterates_the_held_step() -> None:
+    system, sampling = zoo.pendulum(), Sampling(Fraction(1, 50))
+    held = sampled(system, sampling)
+    gain = [[20, 3]]
+    loop = ClosedLoop(held, linear_control(gain, held))
+    rate = function([system.drift, *system.input_columns], system.state)
+    x, cost = np.array([[0.3, -0.1]]), 0.0
+    found = simulate(loop, x, 25)
+    for k in range(25):
+        u = -x @ np.array(gain, dtype=float).T
+        np.testing.assert_allclose(found.states[0, k], x[0], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found.inputs[0, k], u[0], rtol=1e-12, atol=1e-14)
+        price = function(system.state_cost, system.state)(x)[0][0, 0]
+        cost += (price + u[0] @ system.input_cost_array() @ u[0]) / 50
+        x = rk4(lambda at, u=u: rate(at)[0] + rate(at)[1] * u, x, 0.02)  # type: ignore[misc]
+    np.testing.assert_allclose(found.total_costs, [cost], rtol=1e-12)
