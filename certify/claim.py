@@ -17,6 +17,11 @@ class Claim(Enum):
     SET_POINT_CONVERGENCE = "set-point convergence"
 
     @property
+    def option(self) -> str:
+        """Its name on the command line and in gate files."""
+        return self.value.replace(" ", "-")
+
+    @property
     def closes_origin(self) -> bool:
         """Whether it speaks of x* as the equilibrium, where everything comes to rest."""
         return self not in (Claim.PRACTICAL_STABILITY, Claim.SET_POINT_CONVERGENCE)

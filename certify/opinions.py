@@ -103,6 +103,8 @@ def known_constants(result: StabilityResult) -> Constants | None:
         return result.constants
     asked, at = result.requested, _levels(result)
     c_q, core = at("contraction", 0), at("core", 0)
+    if asked.claim is Claim.SET_POINT_CONVERGENCE:
+        return None  # its rate and its small ellipsoid are known only where all is proved
     if asked.claim.closes_origin and (c_q is None or core is None or result.ellipsoid is None):
         return None
     if not asked.claim.has_band:

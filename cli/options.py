@@ -103,7 +103,8 @@ constants = chained(
         "alpha",
         metavar="ALPHA",
         type=Positive(),
-        help="The rate of exponential stability: V falls by alpha V (a step).",
+        help="The rate of exponential stability (V falls by alpha V, a step) or of set-point "
+        "convergence.",
     ),
     click.option("--epsilon", type=Positive(), help="Radius of a ball that holds V <= c1."),
     click.option(
@@ -114,12 +115,14 @@ constants = chained(
                 "exponential-stability",
                 "practical-stability",
                 "local-stability",
+                "set-point-convergence",
             ]
         ),
         default="asymptotic-stability",
         show_default=True,
         help="What is to be proved; practical stability says nothing about the equilibrium itself, "
-        "local stability finds an ellipsoid, also in many dimensions.",
+        "local stability finds an ellipsoid, also in many dimensions; set-point convergence "
+        "takes a set point that is no exact equilibrium.",
     ),
     click.option(
         "--time-limit",

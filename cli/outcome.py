@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from certify.verdict import Counterexample, Verdict
 
 ORDER = (
-    "equilibrium", "centre", "contraction", "core", "containment", "avoid", "decrease", "trap",
-    "defined", "small set",
+    "equilibrium", "centre", "contraction", "core", "rest", "containment", "avoid",
+    "decrease", "trap", "defined", "small set",
 )  # fmt: skip
 """As a proof examines them."""
 
@@ -192,7 +192,9 @@ def region(result: StabilityResult) -> dict[str, object] | None:
     """The proved region {x in domain : V ≤ c2}: constants as numbers and exactly, and its volume.
 
     The volume is a rigorous lower bound. ``domain`` may be a box inside the system's, and
-    ``ellipsoid`` is P of q(x) = (x − x*)ᵀ P (x − x*), which V is where local stability is proved.
+    ``ellipsoid`` is P of q(x) = (x − x*)ᵀ P (x − x*), which V is where an ellipsoid
+    carries the claim; ``reach`` is how far it extends along each state, rounded down, in the
+    states' units, and ``offset`` how far from the set point the equilibrium may be, rounded up.
     """
     from certify.verdict import Proved
 
@@ -210,8 +212,28 @@ def region(result: StabilityResult) -> dict[str, object] | None:
         "volume_at_most": None if paving is None else paving.at_most,
         "exact": _exact_constants(values),
         "ellipsoid": None if result.ellipsoid is None else result.ellipsoid.matrix.tolist(),
+        **_extents(result),
         "domain": [[str(a), str(b)] for a, b in zip(domain.lower, domain.upper, strict=True)],
     }
+
+
+def _extents(result: StabilityResult) -> dict[str, list[float] | None]:
+    """How far {V ≤ c2} and {q ≤ c1} extend along each state, where an ellipsoid is all there is."""
+    from certify.ellipsoid import half_widths
+    from systems.exact import short_fraction
+
+    k, claim = result.constants, result.requested.claim
+    if k is None or result.ellipsoid is None or claim.has_band:
+        return {"reach": None, "offset": None}
+    # V is q: the ellipsoid's own quadratic form. Half widths are rounded up by next to nothing.
+    shorter = Fraction(1) - Fraction(1, 2**40)
+    reach = [
+        float(short_fraction(d * shorter, down=True)) for d in half_widths(result.ellipsoid, k.c2)
+    ]
+    if claim.closes_origin:
+        return {"reach": reach, "offset": None}
+    ends = half_widths(result.ellipsoid, k.c1)
+    return {"reach": reach, "offset": [float(short_fraction(d, down=False)) for d in ends]}
 
 
 def counterexample_row(

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cli.learners import title
-from cli.outcome import equilibrium_words, rank, reason_of, word
+from cli.outcome import equilibrium_words, rank, reason_of, region, word
 
 if TYPE_CHECKING:
     from certify.branch_and_bound import Search
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from certify.result import StabilityResult
     from certify.verdict import Verdict
     from systems.box import Box
+    from systems.dynamics import ControlAffineSystem
 
 LABEL, TEXT = 13, 64
 OPTIMIZERS = {"levenberg-marquardt": "Levenberg-Marquardt", "lbfgs": "L-BFGS", "adam": "Adam"}
@@ -105,6 +106,28 @@ def proof_rows(result: StabilityResult, counts: bool = True) -> Iterator[str]:
         ended = word(search.verdict)
         said = ended if counts or ended != "proved" else "proposed"
         yield row(label, text, said, seconds(search.seconds))
+    yield from _extent_rows(result)
+
+
+def _extent_rows(result: StabilityResult) -> Iterator[str]:
+    """Where an ellipsoid carries the claim: how far it reaches, in the states' own units."""
+    found = region(result) or {}
+    system = result.problem.system
+    for label, key, words in (
+        ("reach", "reach", ""),
+        ("offset", "offset", "the equilibrium, from the set point: at most "),
+    ):
+        ends = found.get(key)
+        if isinstance(ends, list):
+            yield row(label, words + ", ".join(_extents(system, ends, up=key == "offset")))
+
+
+def _extents(system: ControlAffineSystem, ends: list[float], up: bool) -> Iterator[str]:
+    from systems.words import state_names
+
+    units = system.state_units or ("",) * len(ends)
+    for name, end, unit in zip(state_names(system), ends, units, strict=True):
+        yield f"{name} ± {decimal(Fraction(end), 3, up)}{f' {unit}' if unit else ''}"
 
 
 def _claim(name: str, search: Search, result: StabilityResult) -> str:
@@ -173,8 +196,8 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     if constants.alpha is not None:  # and no word of x* as an equilibrium: set-point convergence
         return (
             f"proved: set-point convergence{every}; {start}, V of the ellipsoid, stays in it and "
-            f"{'comes' if every else 'converges to one equilibrium'} within q(x) <= {c1} of the "
-            f"set point at the rate {decimal(constants.alpha)}{unsafe}{volume}"
+            f"{'comes' if every else 'converges to one equilibrium, which lies'} within the offset "
+            f"of the set point, at the rate {decimal(constants.alpha)}{unsafe}{volume}"
         )
     return (
         f"proved: practical stability{every}; {start} reaches V(x) <= {c1} and stays there"

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from certify.candidate import Candidate
 from certify.claim import Claim
+from certify.free_inputs import with_free_inputs
 from proofs.certificate_reader import programs_from, statement_from
 from proofs.statement import Programs, closed_loop_data, system_data, unsafe_data
 from proofs.statement_reader import tape_from
@@ -29,9 +30,6 @@ _TAPES = {
 }
 
 
-_LOCAL = Claim.LOCAL_STABILITY.value
-
-
 def binding_gaps(
     document: Mapping[str, object], system: ControlAffineSystem, candidate: Candidate
 ) -> list[str]:
@@ -40,10 +38,14 @@ def binding_gaps(
     One phrase for each; empty iff it speaks of exactly this closed loop. Functions are compared as
     programs, operation by operation and number by number: a formula that is written another way is
     another function. Annotations are not compared, since nothing follows from them; nor is V where
-    the theorem is local stability, whose V is the quadratic form of its own ellipsoid. Raises
-    InputError where the document is malformed.
+    an ellipsoid carries the theorem, whose V is its quadratic form. Set-point convergence has
+    inputs at their limits among its unsafe sets. Raises InputError where the document is malformed.
     """
-    statement_from(document)
+    if statement_from(document).converges:
+        try:
+            system = with_free_inputs(system, candidate)
+        except ValueError as error:
+            return [f"the candidate does not fit the system: {error}"]
     statement = document["statement"]
     assert isinstance(statement, Mapping)
     return [
@@ -86,7 +88,8 @@ def _function_gaps(
     here = _Functions(programs.by_digest)
     known = statement["closed_loop"]
     assert isinstance(known, Mapping)
-    compared = {k: v for k, v in _TAPES.items() if k != "value" or statement["theorem"] != _LOCAL}
+    has_band = Claim(statement["theorem"]).has_band
+    compared = {k: v for k, v in _TAPES.items() if k != "value" or has_band}
     gaps = [words for key, words in compared.items() if stated[known[key]] != here[loop[key]]]
     sets = statement["unsafe"]
     assert isinstance(sets, list)

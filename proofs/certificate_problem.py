@@ -47,11 +47,11 @@ def problem_of(document: Mapping[str, object]) -> StabilityProblem:
 def as_spoken_of(document: Mapping[str, object], candidate: Candidate) -> Candidate:
     """The candidate with the V that the certificate is about.
 
-    That of local stability is the quadratic form of its own ellipsoid, whatever the candidate's V
-    was; any other V is left alone. Raises InputError where the document is malformed, or the
-    candidate has another number of states.
+    Where an ellipsoid carries the theorem, that is the ellipsoid's quadratic form, whatever the
+    candidate's V was; any other V is left alone. Raises InputError where the document is malformed,
+    or the candidate has another number of states.
     """
-    if statement_from(document).theorem != Claim.LOCAL_STABILITY.value:
+    if statement_from(document).has_band:
         return candidate
     problem = problem_of(document)
     if problem.state.size != candidate.state.size:

@@ -118,6 +118,8 @@ def constraints_of(statement: Statement) -> dict[str, int]:
         out = {"decrease": 3, "containment": 1 if continuous else 2}
     if statement.has_origin:
         out |= {"core": 2, "contraction": 2}
+        if statement.converges:
+            out["rest"] = 1
     elif continuous:
         out["defined"] = 2
     if statement.has_band and not continuous:
@@ -135,6 +137,8 @@ def regions_of(name: str, statement: Statement, box: object) -> Sequence[Box]:
     regions: Sequence[Box] = [domain]
     if name == "contraction":
         regions = [box_from(box, "evidence.contraction.box", domain.dimension)]
+    elif name == "rest":
+        regions = [Box(statement.equilibrium, statement.equilibrium)]
     elif name == "containment" and statement.time == "continuous":
         regions = domain.faces()
     W = statement.disturbance_range

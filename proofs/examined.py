@@ -31,7 +31,8 @@ class Examined:
     """A claim about ẋ = F(x, w) or x⁺ = F(x, w), as tapes and exact numbers.
 
     ``quadratic`` is q, None where the theorem has no ellipsoid. ``constants`` has every constant of
-    the format, None where the theorem has none.
+    the format, None where the theorem has none. ``has_band``: whether V decreases between two
+    levels; where an ellipsoid carries the claim, nothing is said of V.
     """
 
     time: Time
@@ -43,6 +44,7 @@ class Examined:
     equilibrium: tuple[Fraction, ...]
     disturbance_range: Box | None
     constants: Mapping[str, Fraction | None]
+    has_band: bool
 
     def constant(self, name: str) -> Fraction:
         """A constant that the theorem has. Raises InputError where it has none."""
@@ -52,15 +54,17 @@ class Examined:
         return value
 
     @property
+    def least_q(self) -> Fraction:
+        """Down to where q falls along every solution: to c1 where the flow contracts around a set
+        point, else to 0."""
+        converges = not self.has_band and self.constants["alpha"] is not None
+        return self.constant("c1") if converges else Fraction(0)
+
+    @property
     def bottom(self) -> Fraction:
         """a = min(c1, core), from where on V decreases."""
         c1, core = self.constant("c1"), self.constants["core"]
         return c1 if core is None else min(c1, core)
-
-    @property
-    def has_band(self) -> bool:
-        """Whether V decreases between two levels; local stability says nothing of V."""
-        return self.constants["mu"] is not None or self.constants["alpha"] is not None
 
     def to_json(self) -> dict[str, object]:
         """As plain data, for another process."""
@@ -76,6 +80,7 @@ class Examined:
             "equilibrium": [quotient(v) for v in self.equilibrium],
             "disturbance_range": None if W is None else box_data(W),
             "constants": {k: None if v is None else quotient(v) for k, v in self.constants.items()},
+            "has_band": self.has_band,
         }
 
     @staticmethod
@@ -97,6 +102,7 @@ class Examined:
             tuple(Fraction(v) for v in star),
             None if not isinstance(W, list) else box_from(W, "disturbance_range", len(W)),
             {k: None if v is None else Fraction(v) for k, v in known.items()},
+            bool(part["has_band"]),
         )
 
 
@@ -129,6 +135,7 @@ def _of_document(document: Mapping[str, object]) -> Examined:
         s.equilibrium,
         W,
         {name: s.constants[name] for name in CONSTANTS},
+        s.has_band,
     )
 
 
@@ -159,6 +166,7 @@ def _of_theorem(theorem: Theorem) -> Examined:
         star,
         system.disturbance_range,
         {name: getattr(k, name) for name in CONSTANTS},
+        theorem.claim.has_band,
     )
 
 

@@ -40,6 +40,7 @@ _LEVELS = {
     "core": ("core", "c_q"),
     "contraction": ("c_q", "0"),
     "small set": ("c1", "ε²"),
+    "rest": ("alpha² c1/4",),
 }
 _NAMES = {
     "dV/dt": "V̇",
@@ -48,6 +49,8 @@ _NAMES = {
     "V(F) - V + alpha V": "ΔV + alpha·V",
     "|x - x*|^2": "|x − x*|²",
     "|F|^2": "|F|²",
+    "|F|_P^2": "Fᵀ P F",
+    "|F - x*|_P^2": "(F − x*)ᵀ P (F − x*)",
 }
 
 

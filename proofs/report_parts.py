@@ -18,7 +18,7 @@ from proofs.report_claim import claim
 from proofs.report_trust import trust
 from proofs.report_words import figure, rounded_down, table, text
 
-SHOWN = ("decrease", "core", "contraction", "small set", "defined", "containment", "trap")
+SHOWN = ("decrease", "core", "contraction", "rest", "small set", "defined", "containment", "trap")
 """The conditions whose boxes are shown, in this order; unsafe sets follow."""
 
 

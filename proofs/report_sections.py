@@ -22,7 +22,7 @@ from proofs.report_words import (
 )
 from systems.units import in_powers
 
-ORDER = ("contraction", "core", "containment", "decrease", "trap", "defined", "small set")
+ORDER = ("contraction", "core", "rest", "containment", "decrease", "trap", "defined", "small set")
 
 
 def headline(result: StabilityResult) -> list[str]:
@@ -220,18 +220,28 @@ def constants(result: StabilityResult) -> list[str]:
     return ["## Constants", "", *table(head, rows)]
 
 
+def _small_set(result: StabilityResult) -> tuple[str, str]:
+    if result.requested.claim.has_band:
+        return "level of the small set", "unit of V"
+    return "level of the small ellipsoid q ≤ c1", "unit of q"
+
+
 def _meanings(result: StabilityResult, k: Constants) -> list[tuple[str, Fraction | None, str, str]]:
     """Name, value, meaning and unit of every constant that there may be."""
     lengths = set(result.problem.system.state_units)
     length = text(next(iter(lengths))) if len(lengths) == 1 else "states in their units"
     discrete, banded = result.problem.is_discrete, result.requested.claim.has_band
     falls = "falls at least by this in a step" if discrete else "falls at least this fast"
-    rate = "falls at least by alpha V" + (" in a step" if discrete else "")
+    rate = (
+        "V falls at least by alpha V" + (" in a step" if discrete else "") + " between the levels"
+    )
+    if not banded:
+        rate = "√q between two solutions shrinks at half this rate, at least"
     return [
         ("c2", k.c2, "level of the proved region", "unit of V"),
-        ("c1", k.c1 if banded else None, "level of the small set", "unit of V"),
+        ("c1", k.c1 if banded or k.alpha else None, *_small_set(result)),
         ("mu", k.mu, f"V {falls} between the levels", f"unit of V{'' if discrete else ' / time'}"),
-        ("alpha", k.alpha, f"V {rate} between the levels", "1" if discrete else "1 / time"),
+        ("alpha", k.alpha, rate, "1" if discrete else "1 / time"),
         ("epsilon", k.epsilon, "radius of a ball around {V ≤ c1}", length),
         ("core", k.core, "level up to which {V ≤ core} lies in the ellipsoid", "unit of V"),
         ("c_q", k.c_q, "level of the ellipsoid", "unit of q"),

@@ -73,7 +73,7 @@ def _named(found: Sequence[object], otherwise: str) -> str:
 
 def _left_out(result: StabilityResult) -> list[str]:
     claimed = result.requested.claim if result.theorem is None else result.theorem.claim
-    return [] if claimed.closes_origin else ["what happens inside {V ≤ c1}"]
+    return [] if claimed.has_ellipsoid else ["what happens inside {V ≤ c1}"]
 
 
 def _excluded(result: StabilityResult, claimed: Claim) -> str:
@@ -81,7 +81,7 @@ def _excluded(result: StabilityResult, claimed: Claim) -> str:
     hole = (
         "Nothing is excluded: there is no hole at the equilibrium, no tolerance and no rounded "
         "weight."
-        if claimed.closes_origin
+        if claimed.has_ellipsoid
         else "What happens inside {V ≤ c1} is excluded, beyond that solutions stay there; there is "
         "no tolerance and no rounded weight."
     )

@@ -32,6 +32,7 @@ CONSTANTS_OF: Mapping[str, tuple[str, ...]] = {
     "exponential stability": ("c1", "c2", "alpha", *_ORIGIN),
     "practical stability": ("c1", "c2", "mu"),
     "local stability": ("c1", "c2", *_ORIGIN),
+    "set-point convergence": ("c1", "c2", "alpha", *_ORIGIN),
 }
 """The constants that each theorem has; epsilon may be added where there is a band, any other is
 null."""
@@ -70,8 +71,13 @@ class Statement:
     ellipsoid: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
     @property
+    def converges(self) -> bool:
+        """Whether everything comes to rest near x*, which itself need be no equilibrium."""
+        return self.theorem == "set-point convergence"
+
+    @property
     def has_origin(self) -> bool:
-        """Whether something is claimed of the equilibrium itself, by way of an ellipsoid."""
+        """Whether there is an ellipsoid around x* on which the flow contracts."""
         return "core" in CONSTANTS_OF[self.theorem]
 
     @property
@@ -81,7 +87,7 @@ class Statement:
 
 
 def _has_band(theorem: str) -> bool:
-    return not {"mu", "alpha"}.isdisjoint(CONSTANTS_OF[theorem])
+    return theorem not in ("local stability", "set-point convergence")
 
 
 def read_statement(data: object, programs: Mapping[str, Tape]) -> Statement:

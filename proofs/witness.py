@@ -130,8 +130,11 @@ class Witness:
         """In words, the set of the claim that the whole enclosure lies in."""
         q = self._quadratic_at(now)
         if q is not None:
-            inside = Fraction(q[1]) <= INNER * self.claim.constant("c_q") if q[1] < 1e308 else False
-            return f"q(x) <= c_q / {INNER.denominator}" if inside else None
+            level = max(INNER * self.claim.constant("c_q"), self.claim.least_q)
+            inside = Fraction(q[1]) <= level if q[1] < 1e308 else False
+            return (
+                f"q(x) <= {float(level / self.claim.constant('c_q')):.4g} c_q" if inside else None
+            )
         high = self._value_at(now)[1]
         return "V(x) <= c1" if high < 1e308 and high <= self.claim.constant("c1") else None
 
@@ -215,7 +218,8 @@ class _Allowed:
     def _lower_q(self, q: Interval | None) -> None:
         c_q = self.claim.constants["c_q"]
         if q is not None and c_q is not None and math.isfinite(q[1]) and Fraction(q[1]) <= c_q:
-            self.q = Fraction(q[1]) if self.q is None else min(self.q, Fraction(q[1]))
+            seen = max(Fraction(q[1]), self.claim.least_q)
+            self.q = seen if self.q is None else min(self.q, seen)
 
 
 def _rational(value: float, otherwise: Fraction) -> Fraction:

@@ -194,7 +194,7 @@ def _from_names(region: object, theorem: str | None, constants: Mapping[str, obj
 def _claim(theorem: object) -> Claim:
     from certify.theorem import Claim
 
-    names = {claim.value.replace(" ", "-"): claim for claim in Claim}
+    names = {claim.option: claim for claim in Claim}
     name = "asymptotic-stability" if theorem is None else theorem
     if not isinstance(name, str) or name not in names:
         raise InputError(f"theorem: {str(name)[:40]!r} is none of {', '.join(names)}")

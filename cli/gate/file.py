@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 EXAMPLE = 'system = "pendulum"'
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
+OWN_VALUE = {
+    "local-stability": "local stability",
+    "set-point-convergence": "set-point convergence",
+}
+"""The theorems that find a V of their own, by option and by name."""
+
 
 def read_gate(path: str | Path) -> Gate:
     """The claims of a gate file. Raises InputError, one line, for whatever is wrong in it."""
@@ -86,10 +92,10 @@ def _claim(table: ClaimTable, slug: str, places: Places) -> GateClaim:
     networks = {} if table.networks is None else import_options(table.networks, base, places)
     if table.region.c1 and table.region.c2 and table.region.c1 >= table.region.c2:
         raise InputError(f"{places('region', 'c1')}: c1 must be below c2")
-    if table.theorem == "local-stability" and table.minimum.c2 is not None:
+    if table.theorem in OWN_VALUE and table.minimum.c2 is not None:
         raise InputError(
-            f"{places('minimum', 'c2')}: local stability finds a V of its own, of which a level "
-            "says nothing; give a volume, or a box as the region"
+            f"{places('minimum', 'c2')}: {OWN_VALUE[table.theorem]} finds a V of its own, "
+            "of which a level says nothing; give a volume, or a box as the region"
         )
     if table.region.box is not None and not table.region.box:
         raise InputError(f"{places('region', 'box')}: it is empty; give an interval for each state")

@@ -21,6 +21,7 @@ RULES = {
     "core": "The innermost sublevel set lies in the ellipsoid around the equilibrium.",
     "contraction": "The closed loop contracts towards the equilibrium on the ellipsoid.",
     "defined": "The closed loop has no pole in the innermost sublevel set.",
+    "rest": "Everything comes to rest near the set point.",
     "trap": "No solution leaves the innermost sublevel set.",
     "avoid": "No solution that starts in the certified region meets the unsafe set.",
     "not-proved": "The claim is proved within its limits.",
