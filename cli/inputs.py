@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.panel import panel_settings
+from cli.sampling import recorded_sampling, sampling_hint, sampling_of, sampling_settings
 from systems.errors import InputError
 
 if TYPE_CHECKING:
     from certify.candidate import Candidate
     from certify.result import Requested
     from systems.dynamics import ControlAffineSystem
+    from systems.sampled import Sampling
 
 CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon")
 """The constants that options fix."""
@@ -23,22 +25,59 @@ CONSTANTS = ("c1", "c2", "mu", "alpha", "epsilon")
 
 @dataclass(frozen=True, eq=False)
 class Plant:
-    """A system, and how the user named it. ``text`` is the file's content, where it is a file."""
+    """A system, and how the user named it. ``text`` is the file's content, where it is a file.
+
+    ``sampling`` is what the options asked for, not what a file has said itself.
+    """
 
     system: ControlAffineSystem
     source: str
     text: bytes | None = None
+    sampling: Sampling | None = None
+
+    @property
+    def unsampled_name(self) -> str:
+        """The name of the system that the options asked to sample; else its own."""
+        suffix = "" if self.sampling is None else self.sampling.suffix
+        return self.system.name.removesuffix(suffix)
 
     def settings(self) -> dict[str, object]:
         """What makes two runs runs of the same system."""
-        settings: dict[str, object] = {"system": self.system.name}
+        settings: dict[str, object] = {"system": self.unsampled_name}
+        settings.update(sampling_settings(self.sampling))
         if self.text is not None:
             settings["system_sha256"] = hashlib.sha256(self.text).hexdigest()
         return settings
 
 
-def load_plant(source: str) -> Plant:
-    """A system of the zoo by name, or the one in a TOML file. Raises InputError."""
+def load_plant(source: str, options: Mapping[str, Any] | None = None) -> Plant:
+    """A system of the zoo by name, or the one in a TOML file. Raises InputError.
+
+    Where ``options`` (those of :data:`cli.sampling.sampling`) ask for it, the system is sampled
+    before anything else happens to it.
+    """
+    asked = sampling_of(options or {})
+    plant = _plant(source)
+    return plant if asked is None else _sampled(plant, asked)
+
+
+def recorded_plant(folder: Path, data: Mapping[str, Any]) -> Plant:
+    """The plant of a run's folder, whose run.json says ``data``. Raises InputError."""
+    from cli.run_folder import SYSTEM
+
+    settings, own = data["settings"], folder / SYSTEM
+    plant = _plant(str(own) if SYSTEM in data["files"] else str(settings.get("system")))
+    asked = recorded_sampling(settings)
+    return plant if asked is None else _sampled(plant, asked)
+
+
+def _sampled(plant: Plant, asked: Sampling) -> Plant:
+    from systems.sampled import sampled
+
+    return replace(plant, system=sampled(plant.system, asked), sampling=asked)
+
+
+def _plant(source: str) -> Plant:
     from systems import zoo
     from systems.reader import read_system
 
@@ -49,13 +88,20 @@ def load_plant(source: str) -> Plant:
 
 
 def load_candidate_for(plant: Plant, path: str) -> Candidate:
-    """The candidate in a file, or in a run's folder, for the system. Raises InputError."""
+    """The candidate in a file, or in a run's folder, for the system. Raises InputError.
+
+    A controller made in continuous time may be examined under the sampling that the options ask
+    for; one made for another sampling may not.
+    """
     from certify.candidate_file import load_candidate
 
     file = Path(path) / "candidate.json" if Path(path).is_dir() else Path(path)
     candidate, name = load_candidate(file)
-    if name != plant.system.name:
-        raise InputError(f"{file} was made for {name!r}, not for {plant.system.name!r}")
+    if name not in (plant.system.name, plant.unsampled_name):
+        raise InputError(
+            f"{file} was made for {name!r}, not for {plant.system.name!r}"
+            f"{sampling_hint(name, plant.unsampled_name)}"
+        )
     try:
         candidate.closed_loop(plant.system).field  # noqa: B018 (raises where sizes do not fit)
     except ValueError as error:
@@ -68,7 +114,7 @@ def requested(options: Mapping[str, Any], plant: Plant | None = None) -> Request
     from certify.result import Requested
     from certify.theorem import Claim
 
-    claim = Claim(options["claim"].replace("-", " "))
+    [claim] = [c for c in Claim if c.option == options["claim"]]
     try:
         asked = Requested(claim=claim, **{name: options.get(name) for name in CONSTANTS})
         if plant is not None:

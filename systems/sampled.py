@@ -52,11 +52,11 @@ class Sampling:
     def suffix(self) -> str:
         """What is added to the name of a system that is sampled so; no two samplings share it."""
         steps = f" in {self.substeps} steps" if self.substeps > 1 else ""
-        return f" sampled every {_decimal(self.period)} by {TITLES[self.method]}{steps}"
+        return f" sampled every {decimal(self.period)} by {TITLES[self.method]}{steps}"
 
     def describe(self, time_unit: str = "") -> str:
         """In words, such as "sampled every 0.02 s, RK4, input held"."""
-        period = f"{_decimal(self.period)} {time_unit}".rstrip()
+        period = f"{decimal(self.period)} {time_unit}".rstrip()
         steps = f" in {self.substeps} steps" if self.substeps > 1 else ""
         return f"sampled every {period}, {TITLES[self.method]}{steps}, input held"
 
@@ -128,7 +128,7 @@ def unsampled(system: ControlAffineSystem) -> ControlAffineSystem:
     )
 
 
-def _decimal(value: Fraction) -> str:
+def decimal(value: Fraction) -> str:
     """A positive rational as a decimal where it is a short one, else as a quotient; exact."""
     for digits in range(13):
         scaled_up = value * 10**digits

@@ -10,11 +10,13 @@ import click
 from cli.errors import CODES, StoppedByUserError
 from cli.options import common, constants, out, seed, solvers
 from cli.output import note, say
+from cli.sampling import sampling
 
 
 @click.command("certify")
 @click.argument("system")
 @click.argument("candidate", type=click.Path())
+@sampling
 @constants
 @solvers
 @seed
@@ -36,7 +38,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     from cli.transcript import proof_rows, verdict_row
     from cli.warm_up import warm_up
 
-    plant = load_plant(system)
+    plant = load_plant(system, options)
     asked = requested(options, plant)
     panel = panel_of(options)
     proposal = load_candidate_for(plant, candidate)

@@ -14,6 +14,7 @@ import click
 from cli.errors import PROVED, REFUTED
 from cli.options import Seconds, common, seed
 from cli.output import note, say, say_json
+from cli.sampling import KEYS, sampling
 from cli.transcript import row, seconds
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ TOLD = 3
 @click.option(
     "--candidate", type=click.Path(), help="It must speak of this candidate; with --system."
 )
+@sampling
 @click.option("--claim-hash", metavar="SHA256", help="Its statement must have this hash.")
 @common
 def command(certificate: str, as_json: bool, **options: Any) -> int:
@@ -60,6 +62,8 @@ def command(certificate: str, as_json: bool, **options: Any) -> int:
     wanted = _claim_hash(options["claim_hash"])
     if (options["system"] is None) != (options["candidate"] is None):
         raise InputError("--system and --candidate belong together: give both")
+    if options["system"] is None and any(options[key] is not None for key in KEYS):
+        raise InputError("--sample-time is for --system: give --system and --candidate too")
     _refuse_idle(options)
     data = _read(path, in_folder=str(path) != certificate)
     with ProgressBars() as bars:
@@ -155,7 +159,7 @@ def _gaps(path: Path, outcome: Outcome, wanted: str | None, options: Any) -> lis
         from cli.inputs import load_candidate_for, load_plant
         from proofs.binding import binding_gaps
 
-        plant = load_plant(options["system"])
+        plant = load_plant(options["system"], options)
         candidate = load_candidate_for(plant, options["candidate"])
         out += binding_gaps(_document(path, outcome), plant.system, candidate)
     return out

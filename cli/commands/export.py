@@ -108,8 +108,7 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 def _unproved(folder: Path, data: dict[str, Any]) -> Source:
     """The candidate of a run that has no certificate."""
-    from cli.inputs import load_candidate_for, load_plant
-    from cli.run_folder import SYSTEM
+    from cli.inputs import load_candidate_for, recorded_plant
     from proofs.export.source import source_of_candidate
     from systems.errors import InputError
 
@@ -122,6 +121,5 @@ def _unproved(folder: Path, data: dict[str, Any]) -> Source:
         file = Path(str(data["outcome"].get("candidate")))
     if not file.exists():
         raise InputError(f"{folder} holds no candidate yet: {file} is not there")
-    own = folder / SYSTEM
-    plant = load_plant(str(own) if SYSTEM in data["files"] else str(data["settings"].get("system")))
+    plant = recorded_plant(folder, data)
     return source_of_candidate(plant.system, load_candidate_for(plant, str(file)))

@@ -9,6 +9,7 @@ import click
 
 from cli.options import chained, common, out
 from cli.output import note, say, say_json
+from cli.sampling import KEYS, sampling
 from cli.transcript import row
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _network_options(name: str, what: str) -> Any:
     "--as-is", is_flag=True, help="Do not shift V and k so that V(x*) = 0 and k(x*) = u*."
 )
 @click.option("--saturate", is_flag=True, help="Cut the control off at the input limits.")
+@sampling
 @out
 @common
 def command(system: str, as_json: bool, **options: Any) -> int:
@@ -65,7 +67,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.networks import network_candidate, network_files
     from cli.outcome import nothing_decided
 
-    plant = load_plant(system)
+    plant = load_plant(system, options)
     candidate = network_candidate(plant, options)
     sources = network_files(options)
     note_offsets(plant.system, candidate)
@@ -126,7 +128,7 @@ def _settings(options: dict[str, Any]) -> dict[str, object]:
     """Every option, and the networks by content."""
     import hashlib
 
-    settings = {k: v for k, v in options.items() if k not in ("out", "force")}
+    settings = {k: v for k, v in options.items() if k not in ("out", "force", *KEYS)}
     for which in ("value", "control"):
         path = settings.pop(which)
         if path is not None:

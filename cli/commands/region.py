@@ -11,6 +11,7 @@ import click
 from cli.errors import CODES, StoppedByUserError
 from cli.options import Seconds, common, constants, out, seed
 from cli.output import note, say, say_json
+from cli.sampling import KEYS, sampling
 from cli.transcript import box_words, decimal, row
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ HOW = {
     help="How long each at most; in discrete time, how many steps.",
 )
 @click.option("--picture", is_flag=True, help="Also write DIR/region.png.")
+@sampling
 @seed
 @out
 @common
@@ -103,12 +105,12 @@ def _recorded(context: click.Context, target: str) -> StabilityResult:
     from proofs.report_source import result_of_certificate
     from systems.errors import InputError
 
-    for name in ("c1", "c2", "mu", "alpha", "epsilon", "claim"):
+    for name in ("c1", "c2", "mu", "alpha", "epsilon", "claim", *KEYS):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = {"alpha": "rate"}.get(name, name)
+            option = {"alpha": "rate"}.get(name, name).replace("_", "-")
+            what = "the sampling is that" if name in KEYS else "the constants are those"
             raise InputError(
-                f"--{option}: the constants are those of {target}; leave it out, or give SYSTEM "
-                "and CANDIDATE"
+                f"--{option}: {what} of {target}; leave it out, or give SYSTEM and CANDIDATE"
             )
     path = Path(target)
     if not path.exists():
@@ -129,7 +131,7 @@ def _proved(
     from cli.inputs import load_candidate_for, load_plant, requested
     from cli.warm_up import warm_up
 
-    plant = load_plant(target)
+    plant = load_plant(target, options)
     asked = requested(options, plant)
     proposal = load_candidate_for(plant, candidate)
     warm_up()

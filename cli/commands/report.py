@@ -133,12 +133,10 @@ def _examined(
     folder: Path, data: Mapping[str, Any]
 ) -> tuple[ControlAffineSystem, Candidate] | None:
     """The system and the candidate; None where the candidate is not there any more."""
-    from cli.inputs import load_candidate_for, load_plant
+    from cli.inputs import load_candidate_for, recorded_plant
     from cli.integrity import digest
-    from cli.run_folder import SYSTEM
 
-    own = folder / SYSTEM
-    plant = load_plant(str(own) if SYSTEM in data["files"] else str(data["settings"].get("system")))
+    plant = recorded_plant(folder, data)
     file = folder / "candidate.json"
     if data["command"] == "certify":
         named = Path(str(data["outcome"].get("candidate")))

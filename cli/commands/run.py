@@ -10,10 +10,12 @@ import click
 from cli.errors import StoppedByUserError
 from cli.options import common, constants, out, seed, solvers, training
 from cli.output import note
+from cli.sampling import sampling
 
 
 @click.command("run")
 @click.argument("system")
+@sampling
 @training
 @seed
 @constants
@@ -47,7 +49,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.panel import panel_of
     from cli.run_folder import RunFolder
 
-    plant = load_plant(system)
+    plant = load_plant(system, options)
     asked = requested(options, plant)
     panel = panel_of(options)
     note_ignored(options)

@@ -9,6 +9,7 @@ import click
 
 from cli.options import Positive, Seconds, common, out, seed
 from cli.output import say, say_json
+from cli.sampling import sampling
 from cli.transcript import row
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ REASON = "a simulation proves nothing"
 )
 @click.option("--samples", type=click.IntRange(2, 100_000), default=201, show_default=True)
 @click.option("--picture", is_flag=True, help="Also write DIR/trajectories.png.")
+@sampling
 @seed
 @out
 @common
@@ -66,7 +68,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
 
     if options["picture"] and options["out"] is None:
         raise InputError("--picture needs --out, the folder to write to")
-    plant = load_plant(system)
+    plant = load_plant(system, options)
     proposal = load_candidate_for(plant, candidate)
     loop = proposal.closed_loop(plant.system)
     values = _value_of(plant, proposal)

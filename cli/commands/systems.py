@@ -8,6 +8,7 @@ import click
 
 from cli.options import common
 from cli.output import say, say_json
+from cli.sampling import sampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,9 @@ WIDTH = 19
 
 @click.command("systems")
 @click.argument("name", required=False, metavar="[SYSTEM]")
+@sampling
 @common
-def command(name: str | None, as_json: bool) -> int:
+def command(name: str | None, as_json: bool, **options: Any) -> int:
     """List the systems of the zoo, or tell about SYSTEM (of the zoo, or a TOML file)."""
     from cli.outcome import nothing_decided
 
@@ -39,7 +41,7 @@ def command(name: str | None, as_json: bool) -> int:
         return 0
     from cli.inputs import load_plant
 
-    plant = load_plant(name)
+    plant = load_plant(name, options)
     details = _details(plant.system)
     if as_json:
         say_json(nothing_decided("a description proves nothing", system=details))

@@ -10,10 +10,12 @@ import click
 
 from cli.options import common, out, seed, training
 from cli.output import note, say, say_json
+from cli.sampling import sampling
 
 
 @click.command("train")
 @click.argument("system")
+@sampling
 @training
 @seed
 @out
@@ -31,7 +33,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.training_watch import TrainingWatch
     from cli.transcript import row, training_row
 
-    plant = load_plant(system)
+    plant = load_plant(system, options)
     note_ignored(options)
     options = with_defaults(options, plant)
     learner = make_learner(options, plant)
