@@ -266,11 +266,11 @@ def _product_text(p: _Product) -> str:
 
 
 def _decimal(value: Fraction) -> str | None:
-    """The decimal that is exactly a rational ≥ 0, where one of at most 12 digits is."""
+    """The decimal that is exactly a rational ≥ 0, where one of at most 15 digits is."""
     if value.denominator == 1 and value < 10**12:
         return str(value.numerator)
     try:
-        short = f"{float(value):.12g}"
+        short = f"{float(value):.15g}"
     except OverflowError:
         return None
     return short.replace("e+", "e") if Fraction(short) == value else None

@@ -11,7 +11,7 @@ import difflib
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.formulas import did_you_mean
-from systems.zoo import bounded, policy_iteration, uncertain
+from systems.zoo import bounded, policy_iteration, reactor_task, uncertain
 from systems.zoo.bounded import (
     cartpole_bounded,
     double_integrator,
@@ -31,6 +31,7 @@ from systems.zoo.policy_iteration import (
     quadrotor_3d,
     synthetic,
 )
+from systems.zoo.reactor_separator import reactor_separator
 from systems.zoo.uncertain import (
     double_integrator_unsafe,
     pendulum_discrete,
@@ -39,15 +40,22 @@ from systems.zoo.uncertain import (
 )
 
 ENTRIES: dict[str, Entry] = {
-    e.name: e for e in (*policy_iteration.ENTRIES, *bounded.ENTRIES, *uncertain.ENTRIES)
+    e.name: e
+    for e in (
+        *policy_iteration.ENTRIES,
+        *bounded.ENTRIES,
+        *uncertain.ENTRIES,
+        *reactor_task.ENTRIES,
+    )
 }
 
 ALIASES = {
     "van-der-pol-reversed": "van-der-pol-reversed-1",
     "pendulum-bounded": "pendulum-bounded-6",
     "path-tracking": "path-tracking-0.84",
+    "reactor-separator": "reactor-separator-2",
 }
-"""Shorter names of the first of several variants."""
+"""Shorter names of one of several variants."""
 
 
 def names() -> list[str]:
@@ -101,6 +109,7 @@ __all__ = [
     "quadrotor_2d",
     "quadrotor_2d_bounded",
     "quadrotor_3d",
+    "reactor_separator",
     "synthetic",
     "system",
     "van_der_pol",

@@ -34,7 +34,8 @@ class Entry:
     where the linearisation has no LQR policy to start from: formulas of the states, one an input,
     separated by ";". ``activation`` names the features that fit the value function, where it is
     known to have kinks. ``task`` says what a controller is trained for, where that takes more than
-    the system's equations and costs.
+    the system's equations and costs. ``set_point`` is there where no equilibrium is rational, and
+    x* is only near one: no |fᵢ(x*) + gᵢ(x*) u*| exceeds it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     initial_policy: str | None = None
     activation: str | None = None
     task: Callable[[ControlAffineSystem], Task] | None = None
+    set_point: Fraction | None = None
 
 
 def gain(*rows: tuple[str | int | Fraction, ...]) -> Gain:

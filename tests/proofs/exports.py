@@ -25,10 +25,13 @@ COUNT = 40
 
 
 def network_candidate(system: ControlAffineSystem, seed: int = 0) -> Candidate:
-    """V and k of the form that extreme learning machines have, with weights drawn at random."""
+    """V and k of the form that extreme learning machines have, with weights drawn at random for
+    states scaled by the domain."""
     generator = np.random.default_rng(seed)
     n, m, x = system.state_dimension, system.input_dimension, system.state
-    hidden = ex.tanh(ex.affine(generator.uniform(-1, 1, (9, n)), x, generator.uniform(-1, 1, 9)))
+    low, high = system.domain.outer()
+    W = generator.uniform(-1, 1, (9, n)) / ((high - low) / 2)
+    hidden = ex.tanh(ex.affine(W, x, generator.uniform(-1, 1, 9) - W @ ((low + high) / 2)))
     value = anchored_value(ex.affine(generator.normal(size=(1, 9)), hidden), x, system.equilibrium)
     control = None
     if m:
