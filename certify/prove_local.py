@@ -26,7 +26,7 @@ from itertools import chain
 import numpy as np
 
 from certify.attempt import LEVEL_BUDGET, Attempt, StopError, unknown
-from certify.ellipsoid import Ellipsoid, quadratic
+from certify.ellipsoid import Ellipsoid, half_widths, quadratic
 from certify.fixed_point import equilibrium_verdict
 from certify.levels import highest_violation, lower_level, lowest_violation
 from certify.origin import (
@@ -40,8 +40,9 @@ from certify.origin import (
 from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants
-from certify.verdict import Proved
+from certify.verdict import Proved, Unknown, Verdict
 from systems import expression as ex
+from systems.box import Box
 from systems.differentiate import NotDifferentiableError
 from systems.exact import short_fraction
 from systems.expression import Expression
@@ -82,6 +83,13 @@ SLACK, FLOOR = 2, Fraction(1, 2**100)
 RAISE, MOST_RAISES = 16, 25
 """What is not shown of c1 may be shown of a larger one: rounding is all that stands between."""
 
+AVOID_TRIES, AVOID_STEP, AVOID_BUDGET, MANY_BOXES = 12, Fraction(3, 4), 0.1, 4000
+"""So many ellipsoids are tried, each with this share of the level before, with so much time and so
+many boxes for each unsafe set."""
+
+ROOM = Fraction(65, 64)
+"""The statement's box is so much wider than the ellipsoid."""
+
 CORE_SHARE = 1 - Fraction(1, 2**20)
 """c2 lies so far below c_q: {V ≤ c2} must lie in the open ellipsoid, and V is q."""
 
@@ -114,7 +122,10 @@ def constants_on_ellipsoid(attempt: Attempt) -> Constants:
     )
     attempt.ellipsoid, attempt.c_q = best.ellipsoid, best.level
     attempt.searches.clear()
-    _avoid(attempt)
+    if converges:
+        _avoid_nearby(attempt)
+    else:
+        _avoid(attempt)
     # The same function, in a program with another V: its tree is searched through once more.
     tree = best.tree if attempt.c_q == best.level else None
     again = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q, attempt.alpha)
@@ -248,6 +259,50 @@ def _shown(
     if not isinstance(found.verdict, Proved):
         return None
     return replace(region, tree=found.verdict.evidence)
+
+
+def _avoid_nearby(attempt: Attempt) -> None:
+    """As :func:`_avoid`, in many dimensions: on a box around the ellipsoid alone, which becomes the
+    statement's domain, and for smaller ellipsoids until next to no branching shows it."""
+    problem, ellipsoid = attempt.problem, attempt.ellipsoid
+    assert ellipsoid is not None and attempt.c_q is not None
+    for _ in range(AVOID_TRIES if problem.system.unsafe else 0):
+        attempt.problem = replace(problem, chosen_domain=_around(problem, ellipsoid, attempt.c_q))
+        attempt.engines.clear()
+        verdicts = []
+        for number in range(1, len(problem.system.unsafe) + 1):
+            condition = attempt.problem.ellipsoid_avoids(number, ellipsoid, attempt.c_q)
+            found = attempt.search(condition.name, condition, AVOID_BUDGET, most_boxes=MANY_BOXES)
+            verdicts.append(found.verdict)
+            if not isinstance(found.verdict, Proved):
+                break
+        if all(isinstance(v, Proved) for v in verdicts):
+            return
+        attempt.c_q = short_fraction(attempt.c_q * AVOID_STEP, down=True)
+    if problem.system.unsafe:
+        raise unknown(f"avoid {number}: {_why_met(verdicts[-1], problem, number)}")
+
+
+def _why_met(verdict: Verdict, problem: StabilityProblem, number: int) -> str:
+    name = problem.system.unsafe[number - 1].name
+    if isinstance(verdict, Unknown):
+        return verdict.reason
+    return f"the ellipsoids that were tried all meet the unsafe set {name!r}"
+
+
+def _around(problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction) -> Box:
+    """A box with short ends around {q ≤ level}, inside the domain."""
+    system, sides = problem.system, []
+    for centre, half, low, high in zip(
+        system.equilibrium,
+        half_widths(ellipsoid, level),
+        problem.domain.lower,
+        problem.domain.upper,
+        strict=True,
+    ):
+        room = short_fraction(half * ROOM, down=False)
+        sides.append((max(low, centre - room), min(high, centre + room)))
+    return Box.of(sides)
 
 
 def _avoid(attempt: Attempt) -> None:
