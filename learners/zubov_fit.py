@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,11 +84,19 @@ class Equation:
         return regularised(A, r, self.basis.features.penalty, level)[0]
 
 
+class Solver(Protocol):
+    """Who knows how its unknowns are regularised."""
+
+    def solve(self, A: Array, r: Array, level: float, /) -> Array:
+        """Least squares of rows, Tikhonov's parameter being ``level``."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """All rows at one set of points: those to be met, compressed, and those not to be exceeded."""
 
-    equation: Equation
+    equation: Solver
     equalities: tuple[Array, Array]
     limits: tuple[Array, Array]
     start: Array
