@@ -75,7 +75,7 @@ def test_in_continuous_time_a_witness_falls_along_the_flow(name: str) -> None:
     system = zoo.system(name)
     control = lqr_candidate(system).control
     loop = FrozenLoop(system, control)
-    value = fit_witness(system, control, neurons=40)
+    value = fit_witness(system, control, neurons=100)
     samples = Samples.draw(loop, 5)
     assert judge(value, samples).share > 0.3 * samples.attracted
 
