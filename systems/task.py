@@ -145,13 +145,17 @@ def default_task(
         action_low=low,
         action_high=high,
         physical=tuple(
-            PhysicalLimit(
-                f"{name} within {ROOM} times its domain",
-                ROOM - ex.absolute((system.state[i] - star[i]) * (1 / scale[i])),
-            )
-            for i, name in enumerate(state_names(system))
+            _room(name, system.state[i], c, ROOM * r)
+            for i, (name, c, r) in enumerate(zip(state_names(system), star, scale, strict=True))
         ),
     )
+
+
+def _room(name: str, state: Expression, centre: Fraction, reach: Fraction) -> PhysicalLimit:
+    """|state − centre| ≤ reach."""
+    from_there = f"{name} - {float(centre):g}" if centre else name
+    margin = reach - ex.absolute(state - centre)
+    return PhysicalLimit(f"|{from_there}| <= {float(reach):g}", margin)
 
 
 def _sampling(

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.environments import kernel
-from learners.environments.program import Program, compile_program
+from learners.environments.model import Model, evaluate
 from learners.environments.streams import Streams
-from learners.environments.transition import transition
 from learners.environments.troubles import Troubles
 from systems.errors import InputError
-from systems.expression import Expression
-from systems.task import Noise, References, Task, check_noise
+from systems.task import Noise, Task, check_noise
 from systems.words import input_names, state_names
 
 Array = NDArray[np.float64]
@@ -31,10 +29,6 @@ Mask = NDArray[np.bool_]
 
 MOST_REDRAWS = 1000
 """So often a start without physical meaning is drawn anew."""
-
-EXIT_SHARE = 100.0
-"""The exit cost is this many times the largest cost found at starts: staying there for ever, at a
-discount of 0.99."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +66,7 @@ class Episodes:
         if self.noise is not None:
             check_noise(self.noise, task.system.state_dimension, task.system.name)
         self.troubles = Troubles()
-        self._model = _Model.of(task, self.noise)
+        self._model = Model.of(task, self.noise)
         self._begin(seed)
 
     def _begin(self, seed: int) -> None:
@@ -143,6 +137,21 @@ class Episodes:
         self.reference_indices = self.reference_indices.copy()
         self.reference_indices[rows] = -1
 
+    def track(self, indices: NDArray[np.intp]) -> None:
+        """From now on the task's references of these numbers, (N,). Raises InputError where the
+        task has no such reference."""
+        known = self._model.targets
+        bad = np.flatnonzero((indices < 0) | (indices >= len(known)))
+        if indices.shape != (self.batch,) or not np.issubdtype(indices.dtype, np.integer):
+            raise InputError(f"{self.batch} whole numbers of references are wanted")
+        if len(bad):
+            raise InputError(
+                f"{self.task.system.name}: there is no reference {indices[bad[0]]}; the task has "
+                f"those from 0 to {len(known) - 1}"
+            )
+        self._targets = known[indices]
+        self.reference_indices = indices.astype(np.intp)
+
     def step(self, inputs: Array) -> Outcome:
         """One period with ``inputs`` (N, m), in physical units, held.
 
@@ -176,7 +185,7 @@ class Episodes:
 
     def margins(self, states: Array) -> Array:
         """The margins of the task's physical limits at states (N, n); (N, number of limits)."""
-        return _evaluate(self._model.margins, states)
+        return evaluate(self._model.margins, states)
 
     # What follows is for checkpoints.
 
@@ -213,7 +222,8 @@ class Episodes:
     # Drawing.
 
     def _draw_starts(self, rows: NDArray[np.intp]) -> Array:
-        low, high = _ends(self.task)
+        box = self.task.starts
+        low, high = (np.array([float(v) for v in e]) for e in (box.lower, box.upper))
         out = self._start_streams.uniform(rows, low, high)
         if not self.task.physical:
             return out
@@ -261,114 +271,45 @@ class Episodes:
         )
 
     def _where(self, row: int) -> str:
-        return f"row {row}, episode {self.episode[row]}, step {self.steps[row]}"
+        at = f"row {row}, episode {self.episode[row]}, step {self.steps[row]}"
+        return f"{self.task.system.name}: {at}"
 
     def _explain(self, after: Array, costs: Array, flags: NDArray[np.uint8]) -> tuple[str, ...]:
         """Count and name what ended episodes; puts finite numbers in the place of others."""
-        system, names = self.task.system, list[str]()
-        margins = self.margins(after) if self.task.physical else np.empty((self.batch, 0))
-        for row in np.flatnonzero(flags).tolist():
-            if flags[row] & kernel.NOT_FINITE:
-                j = int(np.argmin(np.isfinite(after[row])))
-                kinds = [f"{state_names(system)[j]} is not finite"]
-                after[row] = self.states[row]
-            elif flags[row] & kernel.COST_NOT_FINITE:
-                kinds = ["the cost is not finite"]
-            else:
-                left = np.flatnonzero(~(margins[row] >= 0.0))
-                kinds = [self.task.physical[int(k)].name for k in left]
-            if not np.isfinite(costs[row]).all():
-                costs[row] = self.exit_costs
-            for kind in kinds:
-                self.troubles.add(kind, f"{system.name}: {self._where(row)}: {kind}")
-            names += kinds
-        return tuple(dict.fromkeys(names))
+        names = list[str]()
+        wild = flags & kernel.NOT_FINITE != 0
+        if wild.any():
+            first = np.argmin(np.isfinite(after), axis=1)
+            for j, name in enumerate(state_names(self.task.system)):
+                rows = np.flatnonzero(wild & (first == j))
+                names += self._note(f"{name} is not finite", rows)
+            after[wild] = self.states[wild]
+        costly = flags & kernel.COST_NOT_FINITE != 0
+        if costly.any():
+            names += self._note("the cost is not finite", np.flatnonzero(costly & ~wild))
+            costs[costly] = self.exit_costs
+        rows = np.flatnonzero(flags == kernel.OUTSIDE)
+        if len(rows):
+            left = ~(self.margins(after[rows]) >= 0.0)
+            for k in np.flatnonzero(left.any(axis=0)).tolist():
+                limit = self.task.physical[k].name
+                self._note(f"{limit} does not hold", rows[left[:, k]])
+                names.append(limit)
+        return tuple(names)
+
+    def _note(self, kind: str, rows: NDArray[np.intp]) -> list[str]:
+        """Count a kind of trouble in these rows; the kind, where there are any."""
+        if not len(rows):
+            return []
+        self.troubles.add(kind, f"{self._where(int(rows[0]))}: {kind}", len(rows))
+        return [kind]
 
     def _note_limits(self, ended: Mask) -> None:
         """Inputs that were at a limit for a whole episode."""
         whole = (self._at_limit >= self.steps[:, None]) & ended[:, None]
-        for row, j in np.argwhere(whole).tolist():
+        for j in np.flatnonzero(whole.any(axis=0)).tolist():
             name = input_names(self.task.system)[j]
-            kind = f"the input {name} was at its limits for a whole episode"
-            self.troubles.add(kind, f"{self.task.system.name}: {self._where(row)}: {kind}")
-
-
-@dataclass(frozen=True, eq=False)
-class _Model:
-    """A task compiled: the program of its transition, and the numbers that go with it.
-
-    ``limits`` (2, m), ``noise`` (2, n or 0) and ``disturbance`` (2, p) have rows low and high, or
-    sigma and bound; ``targets`` (K, n + m) are the references with their inputs.
-    """
-
-    program: Program
-    margins: Program
-    costs: int
-    limits: Array
-    noise: Array
-    disturbance: Array
-    targets: Array
-    exit_costs: Array
-
-    @staticmethod
-    def of(task: Task, noise: Noise | None) -> _Model:
-        system = task.system
-        noisy = noise is not None and any(noise.sigma)
-        made = transition(task, noisy=noisy)
-        targets = _targets(task)
-        free = np.array([[-np.inf], [np.inf]]) * np.ones(system.input_dimension)
-        limits, box = system.input_limits, system.disturbance_range
-        return _Model(
-            program=compile_program([made.next_state, *made.costs, *made.margins], made.inputs),
-            margins=compile_program([p.margin for p in task.physical], [system.state]),
-            costs=len(made.costs),
-            limits=free if limits is None else _floats(limits.lower, limits.upper),
-            noise=_floats(noise.sigma, noise.bound) if noise and noisy else np.empty((2, 0)),
-            disturbance=np.empty((2, 0)) if box is None else _floats(box.lower, box.upper),
-            targets=targets,
-            exit_costs=_exit_costs(task, made.inputs, made.costs, targets),
-        )
-
-
-def _exit_costs(
-    task: Task, inputs: tuple[Expression, ...], costs: tuple[Expression, ...], targets: Array
-) -> Array:
-    """EXIT_SHARE times the largest finite cost among random starts, at the reference's inputs."""
-    generator = np.random.default_rng(0)
-    count, n = 256, task.system.state_dimension
-    x = task.starts.sample(count, generator)
-    target = targets[generator.integers(len(targets), size=count)]
-    between = sum(v.size for v in inputs[2:-2])
-    points = np.hstack([x, target[:, n:], np.zeros((count, between)), target])
-    values = _evaluate(compile_program(list(costs), inputs), points)
-    largest = np.where(np.isfinite(values), values, 0.0).max(axis=0)
-    return np.asarray(EXIT_SHARE * largest)
-
-
-def _evaluate(program: Program, points: Array) -> Array:
-    out = np.empty((len(points), len(program.outputs)))
-    kernel.evaluate(
-        program.code, program.numbers, program.registers, program.outputs,
-        np.ascontiguousarray(points), out,
-    )  # fmt: skip
-    return out
-
-
-def _targets(task: Task) -> Array:
-    known = task.references
-    if known is None:
-        star, held = task.system.equilibrium, task.system.equilibrium_input
-        known = References(_floats(star), _floats(held))
-    return np.concatenate([known.states, known.inputs], axis=1).astype(np.float64)
-
-
-def _ends(task: Task) -> tuple[Array, Array]:
-    low, high = _floats(task.starts.lower, task.starts.upper)
-    return low, high
-
-
-def _floats(*rows: tuple[object, ...]) -> Array:
-    return np.array([[float(v) for v in row] for row in rows])  # type: ignore[arg-type]
+            self._note(f"{name} was at its limits all the time", np.flatnonzero(whole[:, j]))
 
 
 def _checked(values: Array, shape: tuple[int, ...], what: str) -> Array:
