@@ -120,7 +120,7 @@ def _row_zero(s: Subject, R: list[list[str]]) -> str:
 
 def _theorem(s: Subject) -> str:
     names = {"asymptotic stability", "exponential stability", "practical stability"}
-    names.add("local stability")
+    names |= {"local stability", "set-point convergence"}
     s.statement["theorem"] = s.random.choice(sorted(names - {s.statement["theorem"]}))
     return str(s.statement["theorem"])
 

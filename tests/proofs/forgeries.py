@@ -263,7 +263,7 @@ CONSTANTS: dict[str, tuple[Made, str]] = {
     "epsilon below 0": (constants(SMALL, epsilon="-1"), "epsilon is not positive"),
     "c_q = 0": (constants(FLOW, c_q="0"), "c_q is not positive"),
     "no mu": (without(FLOW, "mu"), "mu does not fit"),
-    "mu and alpha": (constants(FLOW, alpha="1"), "alpha belongs"),
+    "mu and alpha": (constants(FLOW, alpha="1"), "alpha does not fit"),
     "alpha and mu": (constants(FAST_FLOW, mu="1/100"), "mu does not fit"),
     "practical with a core": (constants(ENTRY, core="1/20"), "the ellipsoid does not fit"),
     "P indefinite": (replace(FLOW, P=((1.0, 2.0), (2.0, 1.0))), "P is not positive"),

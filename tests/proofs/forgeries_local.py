@@ -125,7 +125,7 @@ FALSE: dict[str, tuple[Made, str]] = {
     "no c1": (replace(without(FLOW, "c1"), hints=FLOW), "c1 or c2"),
     "no c_q": (replace(without(FLOW, "c_q"), hints=FLOW), "the ellipsoid does not fit"),
     "mu": (constants(FLOW, mu="1/100"), "mu does not fit"),
-    "alpha": (constants(FLOW, alpha="1/100"), "alpha belongs"),
+    "alpha": (constants(FLOW, alpha="1/100"), "alpha does not fit"),
     "epsilon": (constants(FLOW, epsilon="9/10"), "epsilon does not belong"),
     "the level of the ellipsoid itself": (at_level(FLOW, "1/2"), "core"),
     "a level above it": (at_level(FLOW, "51/100"), "core"),

@@ -196,6 +196,8 @@ class _Loop:
         bottom = min(k["c1"], k.get("core", k["c1"]))
         if self.made.theorem == "local stability":
             return self._of_ellipsoid(D)
+        if self.made.theorem == "set-point convergence":
+            return self._of_ellipsoid(D) | {"rest": self._rest()}
         out = {"decrease": (D, [V - bottom, k["c2"] - V, rate])}
         if discrete:
             out["containment"] = (D, [k["c2"] - V, largest(self._excursions())])
@@ -221,11 +223,19 @@ class _Loop:
         }
 
     def _of_ellipsoid(self, D: list[Sides]) -> dict[str, tuple[list[Sides], list[Expression]]]:
-        """Those of local stability, which knows no level of V but the core's."""
+        """Those of an ellipsoid alone, which know no level of V but the core's."""
         out, inside = self._of_origin(D), self.k["c_q"] - self._quadratic()
         for i, outputs in enumerate(self.unsafe, 1):
             out[f"avoid {i}"] = (D, [inside, *outputs])
         return out
+
+    def _rest(self) -> tuple[list[Sides], list[Expression]]:
+        """|F|² at x*, in discrete time |F − x*|², measured by P."""
+        assert self.made.P is not None
+        moved = self.field - self.star if self.made.time == "discrete" else self.field
+        length = ex.dot(moved, ex.affine(np.array(self.made.P), moved))
+        point = tuple((v, v) for v in (Fraction(s) for s in self.made.star))
+        return [point], [length - self.k["alpha"] ** 2 * self.k["c1"] / 4]
 
     def _quadratic(self) -> Expression:
         offset = self.x - self.star
