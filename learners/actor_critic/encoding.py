@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from learners.actor_critic.view import View
+from learners.actor_critic.view import MOST_SQUASHED, View
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,8 @@ class Encoder:
         error = ((x - r) / self._scale).float()
         if not self.view.tracks:
             return Seen(error, None, self._steady)
-        steady = torch.atanh((reference_inputs[:, self._inputs] - self._middle) / self._half)
+        share = (reference_inputs[:, self._inputs] - self._middle) / self._half
+        steady = torch.atanh(share.clamp(-MOST_SQUASHED, MOST_SQUASHED))
         return Seen(error, ((r - self._centre) / self._scale).float(), steady.float())
 
     def unpack(self, batch: Mapping[str, torch.Tensor]) -> Batch:

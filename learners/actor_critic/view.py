@@ -20,7 +20,8 @@ from systems.task import Subsystem, Task
 Array = NDArray[np.float64]
 
 MOST_SQUASHED = 0.999
-"""Of the half-range: a steady input nearer to its limit than this leaves no room to control."""
+"""Of the half-range: a steady input nearer to its limit than this is held at this distance, so that
+tanh has a pre-image with room to control on both sides."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,12 @@ class View:
     def before_squash(self, reference_inputs: Array) -> Array:
         """z with middle + half·tanh(z) = the steady inputs, (K, m of the plant) → (K, m).
 
-        Exactly 0 where a steady input is the middle of its range. Raises InputError where one is
-        at its limit or beyond: no squashed policy can hold the plant there.
+        Exactly 0 where a steady input is the middle of its range; at most that of
+        :data:`MOST_SQUASHED`. Raises InputError where one is at its limit or beyond: no squashed
+        policy can hold the plant there.
         """
         share = self.squashed(reference_inputs)
-        bad = np.argwhere(~(np.abs(share) <= MOST_SQUASHED))
+        bad = np.argwhere(~(np.abs(share) < 1.0))
         if len(bad):
             k, j = (int(v) for v in bad[0])
             value = float(reference_inputs[k, self.inputs[j]])
@@ -88,7 +90,7 @@ class View:
                 f"the range [{float(self.low[j]):.6g}, {float(self.high[j]):.6g}] of input "
                 f"{self.inputs[j] + 1}; widen the range or drop the reference"
             )
-        return np.arctanh(share)
+        return np.arctanh(np.clip(share, -MOST_SQUASHED, MOST_SQUASHED))
 
 
 def whole(task: Task) -> View:
