@@ -49,6 +49,12 @@ class Channel:
             self._rounds, self._sent, self._received, self._floats_sent, self._floats_received
         )
 
+    @traffic.setter
+    def traffic(self, passed: Traffic) -> None:
+        """Go on counting from there: for checkpoints, which are taken between rounds."""
+        self._rounds, self._sent, self._received = passed.rounds, passed.sent, passed.received
+        self._floats_sent, self._floats_received = passed.floats_sent, passed.floats_received
+
     def send(self, sender: int, values: ArrayLike) -> None:
         """mⁱ for each of the B samples of the batch that all controllers look at, (B,)."""
         message = np.array(values, dtype=np.float64, copy=True)
