@@ -96,7 +96,7 @@ class Task:
 
 EPISODE_STEPS = 250
 """Periods of a default episode."""
-ROOM = 4
+ROOM = 10
 """A default task lets states go this many times as far from the equilibrium as the domain does."""
 
 ActionRange = tuple[Sequence[object], Sequence[object]]

@@ -20,9 +20,10 @@ class Step:
 
     ``states`` (N, n) are the true next states, before anything is restarted; ``costs`` (N, ν), one
     column for each subsystem, are those of the states and inputs that the period began with.
-    ``terminated`` (N,): the state left its physical meaning, or is not finite (the state before is
-    then in its place). ``truncated`` (N,): the episode's periods are over, and the plant would go
-    on. ``outside`` names what was left, if anything.
+    ``terminated`` (N,): the state left its physical meaning, or is not finite. Where it is not, or
+    is far off, the state before is in its place: all that is handed out are ordinary numbers.
+    ``truncated`` (N,): the episode's periods are over, and the plant would go on. ``outside`` names
+    what was left, if anything.
     """
 
     states: torch.Tensor

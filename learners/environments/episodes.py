@@ -27,6 +27,9 @@ from systems.words import input_names, state_names
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+FAR = 1000.0
+"""A state that ended its episode and is further off than so many times its scale is not handed out:
+no network could take it."""
 MOST_REDRAWS = 1000
 """So often a start without physical meaning is drawn anew."""
 
@@ -156,8 +159,9 @@ class Episodes:
         """One period with ``inputs`` (N, m), in physical units, held.
 
         Inputs beyond the system's limits are cut off, as the actuator would. Where a next state is
-        not finite, the state before it is returned in its place: nothing that is not finite is
-        ever handed out. Raises InputError for inputs that are not numbers, or of another shape.
+        not finite, or far off, the state before it is returned in its place, and the exit cost for
+        a cost that is not finite: what is handed out are always ordinary numbers. Raises InputError
+        for inputs that are not numbers, or of another shape.
         """
         u = np.ascontiguousarray(inputs, dtype=np.float64)
         if u.shape != self._at_limit.shape:
@@ -275,26 +279,25 @@ class Episodes:
         return f"{self.task.system.name}: {at}"
 
     def _explain(self, after: Array, costs: Array, flags: NDArray[np.uint8]) -> tuple[str, ...]:
-        """Count and name what ended episodes; puts finite numbers in the place of others."""
-        names = list[str]()
-        wild = flags & kernel.NOT_FINITE != 0
-        if wild.any():
-            first = np.argmin(np.isfinite(after), axis=1)
-            for j, name in enumerate(state_names(self.task.system)):
-                rows = np.flatnonzero(wild & (first == j))
-                names += self._note(f"{name} is not finite", rows)
-            after[wild] = self.states[wild]
-        costly = flags & kernel.COST_NOT_FINITE != 0
-        if costly.any():
-            names += self._note("the cost is not finite", np.flatnonzero(costly & ~wild))
-            costs[costly] = self.exit_costs
-        rows = np.flatnonzero(flags == kernel.OUTSIDE)
-        if len(rows):
-            left = ~(self.margins(after[rows]) >= 0.0)
-            for k in np.flatnonzero(left.any(axis=0)).tolist():
-                limit = self.task.physical[k].name
-                self._note(f"{limit} does not hold", rows[left[:, k]])
-                names.append(limit)
+        """Count and name what ended episodes; puts usable numbers in the place of others."""
+        names, rows = list[str](), np.flatnonzero(flags)
+        x, margins = after[rows], self.margins(after[rows])
+        finite = np.isfinite(x)
+        far = ~(np.abs(x - self.task.centre) <= FAR * np.array(self.task.scale))
+        for j, name in enumerate(state_names(self.task.system)):
+            names += self._note(f"{name} is not finite", rows[~finite[:, j]])
+            names += self._note(
+                f"{name} is {FAR:g} times its scale", rows[far[:, j] & finite[:, j]]
+            )
+        gone = far.any(axis=1)
+        after[rows[gone]] = self.states[rows[gone]]
+        for k, limit in enumerate(self.task.physical):
+            left = ~(margins[:, k] >= 0.0) & ~gone
+            if self._note(f"{limit.name} does not hold", rows[left]):
+                names.append(limit.name)
+        costly = rows[flags[rows] & kernel.COST_NOT_FINITE != 0]
+        names += self._note("the cost is not finite", costly)
+        costs[costly] = self.exit_costs
         return tuple(names)
 
     def _note(self, kind: str, rows: NDArray[np.intp]) -> list[str]:

@@ -24,7 +24,9 @@ PERIODS = 3.0
 and without LQR: a Runge-Kutta step of the fastest mode is then off by less than 4e-5."""
 TIME_CONSTANTS = 8.0
 """So many of LQR's longest time constant make a default episode."""
-FEWEST_STEPS, MOST_STEPS = 100, 1000
+FEWEST_STEPS, MOST_STEPS = 200, 1000
+FREEDOM = 2
+"""An input without limits ranges over so many times what LQR asks for."""
 
 
 def task_for(
@@ -40,8 +42,8 @@ def task_for(
     leaves open filled in from the linearisation.
 
     The period is then 1/PERIODS of the shortest time constant, rounded down to 1, 2 or 5 times a
-    power of ten. An input without limits ranges over what LQR asks for in the starts' corners,
-    rounded up to two digits. Whatever is given here holds, for zoo systems too.
+    power of ten. An input without limits ranges over FREEDOM times what LQR asks for in the starts'
+    corners, rounded up to two digits. Whatever is given here holds, for zoo systems too.
 
     Raises InputError where the system has no inputs, or where there is no LQR to go by.
     """
@@ -110,7 +112,7 @@ class _Guide:
         star = np.array([float(v) for v in self.system.equilibrium])
         low, high = self.system.domain.outer()
         reach = np.abs(self.K) @ np.maximum(high - star, star - low) * float(exact(share))
-        ends = [_two_digits(float(v)) for v in reach]
+        ends = [_two_digits(FREEDOM * float(v)) for v in reach]
         held = self.system.equilibrium_input
         return (
             [u - v for u, v in zip(held, ends, strict=True)],

@@ -17,6 +17,7 @@ from systems.errors import InputError
 from systems.exact import ExactArray
 from systems.expression import Expression
 from systems.quadratic import diagonal
+from systems.task import Task, default_task
 from systems.zoo.entry import Entry, constants, gain
 
 SYNTHETIC_DIMENSIONS = range(1, 13)
@@ -65,6 +66,12 @@ def bilinear() -> ControlAffineSystem:
 def bilinear_optimal_value(x: Expression) -> Expression:
     """V* = 2|x|."""
     return ex.total(2 * ex.absolute(x))
+
+
+def bilinear_task(system: ControlAffineSystem) -> Task:
+    """With a period and a range of inputs of its own: its linearisation suggests neither."""
+    period = None if system.time == "discrete" else "0.05"
+    return default_task(system, sample_time=period, action_range=([-5], [5]))
 
 
 def pendulum() -> ControlAffineSystem:
@@ -193,6 +200,7 @@ ENTRIES = [
         bilinear,
         optimal_value=bilinear_optimal_value,
         initial_policy="-3*abs(x)",
+        task=bilinear_task,
         activation="relu",
     ),
     Entry(
