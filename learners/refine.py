@@ -32,7 +32,11 @@ OnTraining = Callable[[Mapping[str, object]], None]
 
 
 class Learner(Protocol):
-    """What the loop needs of a learner. One that is a dataclass with ``neurons`` can also grow."""
+    """What the loop needs of a learner. One that is a dataclass with ``neurons`` can also grow.
+
+    One with ``weak_points(system, candidate, seed)`` is asked for points (M, n) to go on from where
+    a proof failed without showing any.
+    """
 
     def fit(
         self,
@@ -109,23 +113,26 @@ def refine(
     seed: int = 0,
     resume: Repair | None = None,
     trained: tuple[Candidate, float] | None = None,
+    count_training: bool = True,
 ) -> Iterator[Attempt]:
     """Learn and prove until it holds, or until ``rounds`` or ``budget`` (training included) end.
 
-    Yields every round; the last has a ``conclusion``. ``on_trained`` hears of every candidate
-    (round, candidate, seconds) before its proof begins. ``resume`` continues with the repair a
-    former run was about to make, ``trained`` with a candidate (and its training's seconds) that
-    was not yet proved. Raises InputError where the first fit does; where a later one
+    Where ``count_training`` is False the budget is for the proofs alone: a training of minutes
+    would leave none of it. Yields every round; the last has a ``conclusion``. ``on_trained`` hears
+    of every candidate (round, candidate, seconds) before its proof begins. ``resume`` continues
+    with the repair a former run was about to make, ``trained`` with a candidate (and its training's
+    seconds) that was not yet proved. Raises InputError where the first fit does; where a later one
     does, the last round is yielded once more, with the conclusion Unknown.
     """
     if rounds < 1:
         raise InputError(f"rounds must be at least 1, not {rounds}")
-    loop = _Loop(system, learner, requested or Requested(), rounds, seed)
+    loop = _Loop(system, learner, requested or Requested(), rounds, seed, count_training)
     clock = (budget or Budget()).started()
     repair = resume or Repair.none(system.state_dimension)
     last: Attempt | None = None
     while True:
         if trained is None:
+            begun = time.perf_counter()
             try:
                 trained = loop.fit(repair, on_training)
             except InputError as error:
@@ -134,6 +141,8 @@ def refine(
                 reason = f"round {repair.round}: the refit failed: {error}"
                 yield dataclasses.replace(last, conclusion=Unknown(reason))
                 return
+            if not count_training:
+                clock.start += time.perf_counter() - begun
             if on_trained is not None:
                 on_trained(repair.round, *trained)
         last = loop.prove(repair, *trained, clock, on_progress)
@@ -150,6 +159,7 @@ class _Loop:
     requested: Requested
     rounds: int
     seed: int
+    count_training: bool = True
 
     @property
     def first_size(self) -> int | None:
@@ -193,7 +203,7 @@ class _Loop:
         points = repair.points
         conclusion: Verdict | None = Proved()
         if not isinstance(result.verdict, Proved):
-            failure = find_failure(result, self.seed + repair.round)
+            failure = self._failure(result, candidate, self.seed + repair.round)
             following = next_repair(repair, failure, self.system.domain, size, self.first_size)
             points = _joined(points, failure.points)
             conclusion = self._conclusion(repair, result, failure, following, clock, train_seconds)
@@ -211,6 +221,14 @@ class _Loop:
             following,
             conclusion,
         )
+
+    def _failure(self, result: StabilityResult, candidate: Candidate, seed: int) -> Failure:
+        """What failed, and where; the learner may know where, if the proof does not."""
+        failure = find_failure(result, seed)
+        weak_points = getattr(self.learner, "weak_points", None)
+        if len(failure.points) or weak_points is None:
+            return failure
+        return dataclasses.replace(failure, points=weak_points(self.system, candidate, seed))
 
     def _conclusion(
         self,
@@ -236,7 +254,9 @@ class _Loop:
                 return verdict
             return Unknown(f"no progress after {repair.round} rounds; {tail}")
         rest = clock.remaining.seconds
-        if train_seconds > rest:  # and a repair seldom makes the training shorter
+        if (
+            self.count_training and train_seconds > rest
+        ):  # and a repair seldom makes the training shorter
             return Unknown(
                 f"{rest:.3g} s are left after round {repair.round}, too short to train once more "
                 f"({train_seconds:.3g} s); {tail}"
