@@ -19,6 +19,7 @@ from certify.tree_code import encode_tree
 from certify.verdict import Proved
 from proofs.certificate_problem import conditions_of, problem_of
 from proofs.certificate_reader import FORMAT, PARTS, VERSION, hashes_of, load_certificate
+from proofs.sampling_note import sampling_note
 from proofs.statement import Programs, annotations_of, box_data, one_line, statement_of
 from systems.box import Box
 from systems.files import write_atomically
@@ -59,7 +60,10 @@ def certificate_of(
         "evidence": {name: _condition(search, n) for name, search in theorem.evidence.items()},
         "programs": programs.by_digest,
         "volume": _volume(result),
-        "annotations": annotations_of(theorem.problem.system),
+        "annotations": {
+            **annotations_of(theorem.problem.system),
+            **sampling_note(theorem.problem.system),
+        },
         "trust": trust_base(),
         "provenance": _provenance(result, theorem, provenance or {}),
     }

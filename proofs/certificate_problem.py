@@ -16,6 +16,7 @@ from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants, required_conditions
 from proofs.certificate_reader import regions_of, statement_from, trees_of
+from proofs.sampling_note import equation_of, is_step_of
 from proofs.statement_reader import Annotations, Statement, read_annotations
 from systems import expression as ex
 from systems.differentiate import NotDifferentiableError, directional
@@ -31,9 +32,10 @@ def problem_of(document: Mapping[str, object]) -> StabilityProblem:
     """The closed loop and the Lyapunov function that a certificate speaks of, as expressions.
 
     The system has its inputs, and the candidate the controller with the actuator's limits in it,
-    where the dynamics are affine in the inputs; else the system is the closed loop itself, without
-    inputs. Descriptions and limits come from the annotations; costs are zero. Raises InputError
-    with the place of whatever is malformed.
+    where the dynamics are affine in the inputs, or the annotations name the equation whose sampled
+    step they are; else the system is the closed loop itself, without inputs. Descriptions and
+    limits come from the annotations; costs are zero. Raises InputError with the place of whatever
+    is malformed.
     """
     statement = statement_from(document)
     try:
@@ -98,7 +100,9 @@ def _problem(statement: Statement, notes: Annotations) -> StabilityProblem:
     disturbance = None if W is None else ex.variable("w", W.dimension)
     [value] = _over(statement.value, [state])
     control = None if statement.control is None else _over(statement.control, [state])[0]
-    drift, columns = _dynamics(statement, state, control, disturbance)
+    note = notes.sampling if statement.time == "discrete" else None
+    known = None if note is None else equation_of(note, state, disturbance, len(statement.inputs))
+    drift, columns = known or _dynamics(statement, state, control, disturbance)
     m, D = len(columns), statement.domain
     inside = notes.domain.contains(D.lower) and notes.domain.contains(D.upper)
     limits = notes.input_limits
@@ -127,9 +131,12 @@ def _problem(statement: Statement, notes: Annotations) -> StabilityProblem:
         disturbance=disturbance,
         disturbance_range=W,
         unsafe=tuple(UnsafeSet(a, tuple(_over(tape, [state]))) for a, tape in statement.unsafe),
+        sampling=None if known is None or note is None else note.sampling,
         **{f"{what}_names": tuple(q.name for q in given) for what, given in names.items()},
         **{f"{what}_units": tuple(q.unit for q in given) for what, given in names.items()},
     )
+    if known is not None and not is_step_of(system, statement.dynamics):
+        return _problem(statement, replace(notes, sampling=None))
     return StabilityProblem(system, Candidate(state, value, control if m else None), D)
 
 

@@ -5,7 +5,6 @@ Ordinary floating point, for the eye; nothing here proves anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from proofs.statement import names_of, one_line
 from systems.evaluate import function
 from systems.expression import Expression
 from systems.simulate import simulate
+from systems.words import time_unit
 
 Array = NDArray[np.float64]
 
@@ -69,8 +69,8 @@ class Scene:
 
     @property
     def time_unit(self) -> str:
-        """The unit of time, where the states' units tell it: rad and rad/s."""
-        return "s" if any(re.search(r"/\s*s\b", unit) for unit in self.units) else ""
+        """The unit of time, where other units tell it: rad and rad/s."""
+        return time_unit(self.result.problem.system)
 
     @property
     def centre_word(self) -> str:

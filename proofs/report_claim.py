@@ -8,6 +8,7 @@ from certify.theorem import Claim
 from certify.verdict import Proved, Refuted
 from certify.wording import conclusion_words
 from proofs.report_words import approximate, box, text
+from systems.words import sampling_words
 
 
 def claim_of(result: StabilityResult) -> Claim:
@@ -118,6 +119,12 @@ def _loop(problem: StabilityProblem) -> str:
     right = f"F(x{w}) = f(x{w}) + g(x{w})\\,k(x)"
     if not problem.system.input_dimension:
         right = f"F(x{w})"
+    if problem.system.sampling is not None:
+        u, k = (", u", ", k(x)") if problem.system.input_dimension else ("", "")
+        return (
+            f"$x^+ = F(x{w}) = \\varphi(x{k}{w})$ (discrete time), where $\\varphi(x{u}{w})$ is "
+            f"the equation below, {text(sampling_words(problem.system))},"
+        )
     return f"$x^+ = {right}$ (discrete time)" if problem.is_discrete else f"$\\dot x = {right}$"
 
 

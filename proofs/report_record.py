@@ -10,7 +10,8 @@ from proofs.report_words import approximate, coordinates, figure, folded, table,
 from proofs.statement import names_of, one_line
 from systems import zoo
 from systems.dynamics import ControlAffineSystem
-from systems.words import costs, equations, state_names, unsafe_sets
+from systems.sampled import unsampled
+from systems.words import costs, equations, sampling_words, state_names, unsafe_sets
 
 
 def plant(result: StabilityResult) -> list[str]:
@@ -62,11 +63,16 @@ def _equations(system: ControlAffineSystem) -> list[str]:
     state_cost, input_cost = costs(system, states, inputs)
     w = ", w" if system.disturbance is not None else ""
     right = f"f(x{w}) + g(x{w})\\,u" if inputs else f"f(x{w})"
-    if system.time == "discrete":
+    if system.sampling is not None:
+        said = (
+            f"$\\dot x = {right}$, component by component (a prime is the derivative by time), "
+            f"{text(sampling_words(system))}; the step of this method is the model"
+        )
+    elif system.time == "discrete":
         said = f"$x^+ = {right}$, component by component: the next state in terms of the present"
     else:
         said = f"$\\dot x = {right}$, component by component (a prime is the derivative by time)"
-    mark = "_next" if system.time == "discrete" else "'"
+    mark = "'" if system.has_rates else "_next"
     lines = [
         f"The dynamics {said}:",
         "",
@@ -252,8 +258,9 @@ def _recipe(result: StabilityResult) -> list[str]:
     names = ("c1", "c2", "mu", "alpha", "epsilon")
     fixed = [(name, getattr(k, name)) for name in names]
     asked = [f'    {n}=Fraction("{v}"),' for n, v in fixed if v is not None]
-    if system.name in zoo.names():
-        source, build = "from systems import zoo", f"zoo.system({system.name!r})"
+    named = unsampled(system).name
+    if named in zoo.names():
+        source, build = "from systems import zoo", f"zoo.system({named!r})"
     else:
         source, build = "from systems import read_system", 'read_system("system.toml")'
     lines = [
@@ -266,6 +273,14 @@ def _recipe(result: StabilityResult) -> list[str]:
         "",
         f"system = {build}",
     ]
+    if system.sampling is not None:
+        sampling = system.sampling
+        lines.insert(-2, "from systems.sampled import Sampling, sampled")
+        given = f'Fraction("{sampling.period}"), "{sampling.method}", {sampling.substeps}'
+        lines += [
+            f"sampling = Sampling({given})",
+            "system = system if system.sampling else sampled(system, sampling)",
+        ]
     if domain != system.domain:
         ends = ", ".join(f'("{a}", "{b}")' for a, b in zip(domain.lower, domain.upper, strict=True))
         lines.append(f"system = replace(system, domain=Box.of([{ends}]))")

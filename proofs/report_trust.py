@@ -8,6 +8,8 @@ from certify.result import StabilityResult
 from certify.theorem import Claim
 from certify.verdict import Proved
 from proofs.report_words import table, text
+from systems.dynamics import ControlAffineSystem
+from systems.words import sampling_words
 
 
 def trust(result: StabilityResult) -> list[str]:
@@ -98,5 +100,15 @@ def _excluded(result: StabilityResult, claimed: Claim) -> str:
     return (
         f"{hole} The {proved} of the candidate, with constants as written. "
         f"The statement is about the model: {system.time} time, {disturbed}, "
-        "no delay, no error of measurement."
+        f"no delay, no error of measurement.{_sampled(system)}"
+    )
+
+
+def _sampled(system: ControlAffineSystem) -> str:
+    if system.sampling is None:
+        return ""
+    return (
+        f" It is the equation {text(sampling_words(system))}, at the sampling times; neither the "
+        "error of that step against the equation's own solution nor the time between two samples "
+        "is part of it."
     )

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from proofs.sampling_note import KEY, SamplingNote, read_sampling_note
 from proofs.statement import CONSTANTS
 from systems.box import Box
 from systems.dynamics import Time
@@ -142,13 +143,15 @@ class Annotations:
     input_limits: Box | None
     equilibrium_input: tuple[Fraction, ...]
     domain: Box
+    sampling: SamplingNote | None = None
 
 
 def read_annotations(data: object, statement: Statement) -> Annotations:
     """The annotations to a statement. Raises InputError with the place."""
     where = "annotations"
     keys = ("description", "parameters", "input_limits", "equilibrium_input", "domain")
-    table = object_of(data, where, keys)
+    sampled = isinstance(data, dict) and KEY in data
+    table = object_of(data, where, (*keys, KEY) if sampled else keys)
     m, limits = len(statement.inputs), table["input_limits"]
     return Annotations(
         text_of(table["description"], f"{where}.description", 10_000),
@@ -156,6 +159,7 @@ def read_annotations(data: object, statement: Statement) -> Annotations:
         None if limits is None else box_from(limits, f"{where}.input_limits", m),
         rationals(table["equilibrium_input"], f"{where}.equilibrium_input", m),
         box_from(table["domain"], f"{where}.domain", len(statement.states)),
+        read_sampling_note(table[KEY], f"{where}.{KEY}") if sampled else None,
     )
 
 

@@ -7,6 +7,7 @@ is multiplied out, and no two terms are merged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -54,7 +55,8 @@ def formula(expression: Expression, names: Mapping[str, Sequence[str]]) -> str:
 def equations(
     system: ControlAffineSystem, states: Sequence[str], inputs: Sequence[str]
 ) -> list[str]:
-    """f(x) + g(x) u, one right-hand side for each state: of ẋ, or of x⁺ in discrete time.
+    """f(x) + g(x) u, one right-hand side for each state: of ẋ, or of x⁺ in discrete time. Of a
+    sampled system, it is that of ẋ; :func:`sampling_words` says the rest.
 
     Disturbances go by :func:`disturbance_names`.
     """
@@ -74,6 +76,24 @@ def equations(
             row = row + column[i] * acting[j]
         rows.append(_short(row, names))
     return rows
+
+
+def sampling_words(system: ControlAffineSystem) -> str:
+    """Such as "sampled every 0.02 s, RK4, input held"; empty for a system that is not sampled."""
+    return "" if system.sampling is None else system.sampling.describe(time_unit(system))
+
+
+def time_unit(system: ControlAffineSystem) -> str:
+    """The unit of time where other units tell it, as rad and rad/s do; else empty.
+
+    The states' units come first; those of inputs and parameters count where these are silent.
+    """
+    others = [*system.input_units, *system.parameter_units.values()]
+    for units in (system.state_units, others):
+        found = {unit for text in units for unit in re.findall(r"/\s*(s|min|h)\b", text)}
+        if found:
+            return found.pop() if len(found) == 1 else ""
+    return ""
 
 
 def state_names(system: ControlAffineSystem) -> list[str]:

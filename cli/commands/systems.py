@@ -71,6 +71,7 @@ def _details(system: ControlAffineSystem) -> dict[str, Any]:
         "name": system.name,
         "description": system.description,
         "time": system.time,
+        "sampling": _sampling(system),
         "states": named(states, system.state_units),
         "inputs": named(inputs, system.input_units),
         "disturbances": named(disturbance_names(system), system.disturbance_units),
@@ -92,6 +93,15 @@ def _details(system: ControlAffineSystem) -> dict[str, Any]:
     }
 
 
+def _sampling(system: ControlAffineSystem) -> dict[str, object] | None:
+    from cli.sampling import sampling_settings
+    from systems.words import sampling_words
+
+    if system.sampling is None:
+        return None
+    return {**sampling_settings(system.sampling), "words": sampling_words(system)}
+
+
 def _box(box: object) -> list[list[str]]:
     from systems.box import Box
 
@@ -99,13 +109,14 @@ def _box(box: object) -> list[list[str]]:
     return [[str(a), str(b)] for a, b in zip(box.lower, box.upper, strict=True)]
 
 
-_ONLY_IF_THERE = ("disturbances", "disturbance_range", "unsafe")
+_ONLY_IF_THERE = ("sampling", "disturbances", "disturbance_range", "unsafe")
 
 
 def _tell(details: dict[str, Any]) -> None:
     description = f": {details['description']}" if details["description"] else ""
     say(f"{details['name']}{description}")
-    step = "{}_next" if details["time"] == "discrete" else "{}'"
+    rates = details["time"] == "continuous" or details["sampling"]
+    step = "{}'" if rates else "{}_next"
     for key, value in details.items():
         label = f"{key.replace('_', ' '):<{WIDTH}}"
         if key in ("name", "description", "rests_under_disturbances"):
@@ -116,6 +127,8 @@ def _tell(details: dict[str, Any]) -> None:
             _tell_lines(label, [f"{step.format(k)} = {text}" for k, text in value.items()])
         elif key == "cost":
             say(f"{'running cost':<{WIDTH}}{' + '.join(value.values())}")
+        elif key == "sampling":
+            say(f"{label}{value['words'].removeprefix('sampled ')}")
         elif key == "unsafe":
             _tell_lines(label, [f"{k}: {' and '.join(texts)}" for k, texts in value.items()])
         elif key == "equilibrium":
