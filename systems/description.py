@@ -20,6 +20,7 @@ from systems.errors import InputError
 from systems.expression import Expression
 from systems.formulas import RESERVED, did_you_mean
 from systems.quadratic import diagonal, is_symmetric, quadratic_form
+from systems.sampled import Method, Sampling, sampled
 from systems.unsafe_sets import check_unsafe, unsafe_set
 from systems.values import Value, formula, rational
 
@@ -40,6 +41,7 @@ class Description:
     ``states``, ``inputs`` and ``disturbances`` map names to units; ``equations`` maps each state to
     the right-hand side of ẋ, or of x⁺ in discrete time, in x, u and w. ``equilibrium`` is 0 where
     it is silent. ``unsafe`` maps each set to its comparisons. ``symbols`` names sympy's symbols.
+    With a ``sample_time`` the system is the sampled one; everything else is said of the ODE.
     """
 
     name: str
@@ -59,6 +61,9 @@ class Description:
     disturbance_range: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     unsafe: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     symbols: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    sample_time: Value | None = None
+    sample_method: Method = "rk4"
+    substeps: int = 1
 
 
 def build_system(described: Description, where: Where) -> ControlAffineSystem:
@@ -175,7 +180,25 @@ class _Builder:
         check_input_cost(system, where)
         check_state_cost(system, where)
         check_unsafe(system, where)
-        return system
+        return self._sampled(system)
+
+    def _sampled(self, system: ControlAffineSystem) -> ControlAffineSystem:
+        told, place = self._described, self._where("sampling", "")
+        if told.sample_time is None:
+            return system
+        if told.time == "discrete":
+            raise InputError(
+                f"{place}: a discrete system has its steps already; leave the table out, or write "
+                "rates in continuous time"
+            )
+        at = self._where("sampling", "period")
+        period = rational(told.sample_time, self._constants, at)
+        if period <= 0:
+            raise InputError(f"{at}: the period must be positive, not {float(period):g}")
+        try:
+            return sampled(system, Sampling(period, told.sample_method, told.substeps))
+        except InputError as error:
+            raise InputError(f"{at}: {error}") from None
 
     def _rational_parameters(self) -> dict[str, Fraction]:
         values = ((k, ex.rational_values(v)) for k, v in self._constants.items())

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from systems.sampled import METHODS, MOST_SUBSTEPS
 from systems.values import Value
 
 
@@ -86,6 +87,18 @@ def _time(value: object) -> object:
     return value
 
 
+def _method(value: object) -> object:
+    if value not in METHODS:
+        raise ValueError('give "rk4" or "euler"')
+    return value
+
+
+def _substeps(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SUBSTEPS:
+        raise ValueError(f"give a number of steps in a period, from 1 to {MOST_SUBSTEPS}")
+    return value
+
+
 def _comparisons(value: object) -> object:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(v, str) for v in texts):
@@ -130,6 +143,14 @@ class SystemTable(_Table):
     time: Annotated[Literal["continuous", "discrete"], _checked(_time)] = "continuous"
 
 
+class SamplingTable(_Table):
+    """[sampling]"""
+
+    period: Annotated[Any, _checked(_value)]
+    method: Annotated[Literal["rk4", "euler"], _checked(_method)] = "rk4"
+    substeps: Annotated[int, _checked(_substeps)] = 1
+
+
 class CostTable(_Table):
     """[cost]"""
 
@@ -152,6 +173,7 @@ class SystemFile(_Table):
     input_limits: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
     disturbance_range: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
     unsafe: dict[str, Annotated[list[str], _checked(_comparisons)]] = {}
+    sampling: SamplingTable | None = None
 
 
 EXAMPLES = {
@@ -160,5 +182,6 @@ EXAMPLES = {
     "dynamics": 'theta_dot = "omega"',
     "domain": "theta = [-1, 1]",
     "cost": "Q = [1, 1]",
+    "sampling": "period = 0.02",
 }
 """A line that would be right in each of the tables that a file must have."""

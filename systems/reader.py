@@ -10,20 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from systems.description import Description, build_system, check_names
 from systems.dynamics import ControlAffineSystem, Time
 from systems.errors import InputError
 from systems.file_lines import Lines
 from systems.formulas import did_you_mean
+from systems.sampled import Method
 from systems.toml_file import read_toml
+from systems.values import Value
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
     from systems.file_shape import SystemFile
+
+
+class SamplingAsWritten(TypedDict, total=False):
+    """The part of a description that [sampling] gives."""
+
+    sample_time: Value
+    sample_method: Method
+    substeps: int
+
 
 _SUFFIXES: dict[Time, str] = {"continuous": "_dot", "discrete": "_next"}
 """What stands behind a state's name in [dynamics]: its rate, or its next value."""
@@ -76,12 +87,13 @@ def _shape(tables: Mapping[str, object], places: _Places) -> SystemFile:
 
 def _translated(error: ValidationError, places: _Places) -> InputError:
     """The most telling of the complaints: a misspelt key comes before a missing one."""
-    from systems.file_shape import EXAMPLES, CostTable, SystemFile, SystemTable
+    from systems.file_shape import EXAMPLES, CostTable, SamplingTable, SystemFile, SystemTable
 
     known = {
         "": list(SystemFile.model_fields),
         "system": list(SystemTable.model_fields),
         "cost": list(CostTable.model_fields),
+        "sampling": list(SamplingTable.model_fields),
     }
     details = sorted(error.errors(include_url=False), key=_urgency)
     first = details[0]
@@ -134,7 +146,19 @@ def _description(shape: SystemFile, places: _Places) -> Description:
         disturbances=shape.disturbances,
         disturbance_range=shape.disturbance_range,
         unsafe=shape.unsafe,
+        **_sampling(shape),
     )
+
+
+def _sampling(shape: SystemFile) -> SamplingAsWritten:
+    table = shape.sampling
+    if table is None:
+        return {}
+    return {
+        "sample_time": table.period,
+        "sample_method": table.method,
+        "substeps": table.substeps,
+    }
 
 
 def _equations(shape: SystemFile, places: _Places) -> dict[str, object]:
