@@ -126,15 +126,13 @@ def default_task(
     """
     if not system.input_dimension:
         raise InputError(f"{system.name} has no inputs: there is nothing to be learned")
-    part = _number(share, "the share of the domain in which episodes begin")
-    if not 0 < part <= 1:
-        raise InputError(f"episodes begin in a share of the domain in (0, 1], not {float(part):g}")
+    part = share_of(share)
     star, box = system.equilibrium, system.domain
     scale = [max(b - c, c - a) for a, b, c in zip(box.lower, box.upper, star, strict=True)]
-    low, high = _action_range(system, action_range)
+    low, high = action_range_of(system, action_range)
     return Task(
         system=system,
-        sampling=_sampling(system, sample_time, sampling),
+        sampling=sampling_of(system, sample_time, sampling),
         episode_steps=EPISODE_STEPS if episode_steps is None else episode_steps,
         starts=Box.of(
             (c + part * (a - c), c + part * (b - c))
@@ -158,9 +156,19 @@ def _room(name: str, state: Expression, centre: Fraction, reach: Fraction) -> Ph
     return PhysicalLimit(f"|{from_there}| <= {float(reach):g}", margin)
 
 
-def _sampling(
+def share_of(given: object) -> Fraction:
+    """A share in (0, 1]. Raises InputError for anything else."""
+    part = _number(given, "the share of the domain in which episodes begin")
+    if not 0 < part <= 1:
+        raise InputError(f"episodes begin in a share of the domain in (0, 1], not {float(part):g}")
+    return part
+
+
+def sampling_of(
     system: ControlAffineSystem, sample_time: object, sampling: Sampling | None
 ) -> Sampling | None:
+    """How a system is sampled: as ``sampling`` says, or by one Runge-Kutta step a ``sample_time``;
+    None for a discrete one. Raises InputError for none or both, or what is no period."""
     if sample_time is not None and sampling is not None:
         raise InputError("give the sampling or the sampling period, not both")
     if system.time == "discrete":
@@ -177,9 +185,11 @@ def _sampling(
     return Sampling(period)
 
 
-def _action_range(
+def action_range_of(
     system: ControlAffineSystem, given: ActionRange | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Lower and upper ends of the actions, as floats: those ``given``, within the input limits,
+    or these. Raises InputError where there is neither, or for what is no range."""
     limits, names = system.input_limits, input_names(system)
     if given is None:
         if limits is None:

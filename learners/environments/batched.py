@@ -92,7 +92,7 @@ class BatchedEnvironment:
 
     def step(self, inputs: torch.Tensor) -> Step:
         """One period with ``inputs`` (N, m), in physical units, held, and cut off at the system's
-        input limits. Raises InputError for inputs that are not numbers, or of another shape."""
+        input limits. Raises InputError for inputs that are not finite, or of another shape."""
         out = self.episodes.step(inputs.detach().numpy())
         return Step(
             self._tensor(out.states),
@@ -115,6 +115,10 @@ class BatchedEnvironment:
         as :meth:`learners.environments.episodes.Episodes.follow`."""
         rows = None if mask is None else mask.numpy()
         self.episodes.follow(states.detach().numpy(), inputs.detach().numpy(), rows)
+
+    def track(self, indices: torch.Tensor) -> None:
+        """From now on the task's references of these numbers, (N,)."""
+        self.episodes.track(indices.numpy())
 
     def state_dict(self) -> dict[str, NDArray[np.generic]]:
         """All that the further course depends on, as arrays: for checkpoints."""

@@ -161,12 +161,12 @@ class Episodes:
         Inputs beyond the system's limits are cut off, as the actuator would. Where a next state is
         not finite, or far off, the state before it is returned in its place, and the exit cost for
         a cost that is not finite: what is handed out are always ordinary numbers. Raises InputError
-        for inputs that are not numbers, or of another shape.
+        for inputs that are not finite, or of another shape.
         """
         u = np.ascontiguousarray(inputs, dtype=np.float64)
         if u.shape != self._at_limit.shape:
             raise InputError(f"inputs of shape {u.shape} where {self._at_limit.shape} is wanted")
-        if np.isnan(u.sum()):
+        if not np.isfinite(u).all():
             self._refuse(u)
         model, x = self._model, self.states
         after = np.empty_like(x)
@@ -268,10 +268,10 @@ class Episodes:
     # Naming what went wrong.
 
     def _refuse(self, u: Array) -> None:
-        row, j = (int(v) for v in np.argwhere(np.isnan(u))[0])
+        row, j = (int(v) for v in np.argwhere(~np.isfinite(u))[0])
         raise InputError(
-            f"{self.task.system.name}: the input {input_names(self.task.system)[j]} of row {row} "
-            "is not a number"
+            f"{self.task.system.name}: row {row} has the input "
+            f"{input_names(self.task.system)[j]} = {u[row, j]}, which is no finite number"
         )
 
     def _where(self, row: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -13,9 +14,17 @@ from learners.lqr import Linearisation, linearise, solve_riccati
 from systems import zoo
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
-from systems.exact import exact
 from systems.sampled import Sampling, unsampled
-from systems.task import EPISODE_STEPS, ActionRange, Task, default_task
+from systems.task import (
+    EPISODE_STEPS,
+    ActionRange,
+    Task,
+    action_range_of,
+    default_task,
+    sampling_of,
+    share_of,
+)
+from systems.words import input_names, state_names
 
 Array = NDArray[np.float64]
 
@@ -47,10 +56,17 @@ def task_for(
 
     Raises InputError where the system has no inputs, or where there is no LQR to go by.
     """
-    from_zoo = zoo.ENTRIES.get(unsampled(system).name)
-    given = (sample_time, sampling, episode_steps, action_range)
-    if from_zoo is not None and from_zoo.task is not None and not any(v is not None for v in given):
-        return from_zoo.task(system)
+    known = _zoo_task(system)
+    if known is not None:
+        task = known(system)
+        if sample_time is not None or sampling is not None:
+            task = replace(task, sampling=sampling_of(system, sample_time, sampling))
+        if episode_steps is not None:
+            task = replace(task, episode_steps=episode_steps)
+        if action_range is not None:
+            low, high = action_range_of(system, action_range)
+            task = replace(task, action_low=low, action_high=high)
+        return task if share == 1 else replace(task, starts=task.starts.scaled(share_of(share)))
     guide = _Guide.of(system)
     if system.time == "continuous" and sampling is None and sample_time is None:
         sample_time = guide.period()
@@ -67,6 +83,16 @@ def task_for(
     if episode_steps is None:
         task = replace(task, episode_steps=guide.episode_steps(task))
     return task
+
+
+def _zoo_task(system: ControlAffineSystem) -> Callable[[ControlAffineSystem], Task] | None:
+    """The zoo's task for a system of this name and these states and inputs; None without one."""
+    entry = zoo.ENTRIES.get(unsampled(system).name)
+    if entry is None or entry.task is None:
+        return None
+    own = entry.build()
+    same = state_names(own) == state_names(system) and input_names(own) == input_names(system)
+    return entry.task if same else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +137,7 @@ class _Guide:
             )
         star = np.array([float(v) for v in self.system.equilibrium])
         low, high = self.system.domain.outer()
-        reach = np.abs(self.K) @ np.maximum(high - star, star - low) * float(exact(share))
+        reach = np.abs(self.K) @ np.maximum(high - star, star - low) * float(share_of(share))
         ends = [_two_digits(FREEDOM * float(v)) for v in reach]
         held = self.system.equilibrium_input
         return (
