@@ -10,7 +10,7 @@ the enclosed Clarke Jacobian is covered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -79,40 +79,49 @@ def ellipsoids(
     matrix: Array,
     alpha: Fraction | None = None,
     *,
-    scaled: bool = False,
+    weights: Sequence[Array] = (),
 ) -> Iterator[Ellipsoid]:
-    """Shapes to try, the most promising first: V's own curvature, then Lyapunov's equation.
+    """Shapes to try, the most promising first: of the ``weights`` (n,) in Lyapunov's equation, if
+    there are any; V's own curvature; then Lyapunov's equation with the unit matrix.
 
-    With ``alpha``, quadratic forms that decrease at this rate. With ``scaled``, Lyapunov's equation
-    in the domain's own units as well.
+    With ``alpha``, quadratic forms that decrease at this rate.
     """
     point = centre_point(problem)[:, : problem.state.size]
-    form = _Form(matrix, problem.is_discrete, 0.0 if alpha is None else float(alpha))
-    with suppress(NotDifferentiableError):  # a relu V has no curvature; Lyapunov's equation serves
-        slope = gradient(problem.value, problem.state)
-        rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
-        yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, form)
-    n = len(matrix)
-    weights = [np.ones(n)]
-    if scaled:
-        weights.append(np.array([float(1 / w) ** 2 for w in problem.domain.widths]))
+    form = Form.of(problem, matrix, alpha)
     for weight in weights:
         shape = form.solution(weight)
         if shape is not None:
             yield from _ellipsoid(shape, form)
+    with suppress(NotDifferentiableError):  # a relu V has no curvature; Lyapunov's equation serves
+        slope = gradient(problem.value, problem.state)
+        rows = function(list(jacobian(slope, problem.state)), problem.state)(point)
+        yield from _ellipsoid(np.array([row[0] for row in rows]) / 2, form)
+    shape = form.solution(np.ones(len(matrix)))
+    if shape is not None:
+        yield from _ellipsoid(shape, form)
 
 
-class _Form:
+class Form:
     """−S of the linearisation A, for a shape P: what has to be positive definite."""
+
+    @staticmethod
+    def of(problem: StabilityProblem, matrix: Array, alpha: Fraction | None) -> Form:
+        """The form of a problem; with ``alpha``, of what decreases at this rate."""
+        return Form(matrix, problem.is_discrete, 0.0 if alpha is None else float(alpha))
 
     def __init__(self, matrix: Array, discrete: bool, alpha: float) -> None:
         self.matrix, self.discrete, self.alpha = matrix, discrete, alpha
 
     def dissipation(self, shape: Array) -> Array:
-        A = self.matrix
+        """−S of the linearisation, (n, n)."""
+        return self.dissipation_along(self.matrix, shape)
+
+    def dissipation_along(self, matrices: Array, shape: Array) -> Array:
+        """−S of each of ``matrices``, (…, n, n), Jacobians somewhere else."""
+        A, turned = matrices, np.swapaxes(matrices, -1, -2)
         if self.discrete:
-            return np.asarray((1.0 - self.alpha) * shape - A.T @ shape @ A)
-        return np.asarray(-(shape @ A + A.T @ shape + self.alpha * shape))
+            return np.asarray((1.0 - self.alpha) * shape - turned @ shape @ A)
+        return np.asarray(-(shape @ A + turned @ shape + self.alpha * shape))
 
     def solution(self, weight: Array) -> Array | None:
         """The P whose dissipation is the diagonal matrix of ``weight`` (n,); None where none is
@@ -134,7 +143,7 @@ class _Form:
         )
 
 
-def _ellipsoid(shape: Array, form: _Form) -> Iterator[Ellipsoid]:
+def _ellipsoid(shape: Array, form: Form) -> Iterator[Ellipsoid]:
     """The ellipsoid of that shape, if its quadratic form decreases along the linearisation."""
     shape = _short(0.5 * (shape + shape.T))
     if not np.isfinite(shape).all():

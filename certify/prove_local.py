@@ -30,6 +30,7 @@ from certify.ellipsoid import Ellipsoid, half_widths, quadratic
 from certify.fixed_point import equilibrium_verdict
 from certify.levels import highest_violation, lower_level, lowest_violation
 from certify.origin import (
+    Form,
     contraction_on_hull,
     ellipsoids,
     instability,
@@ -37,6 +38,7 @@ from certify.origin import (
     linearisation,
     rate_of,
 )
+from certify.shape import best_weight
 from certify.split_tree import SplitTree
 from certify.stability import StabilityProblem
 from certify.theorem import Claim, Constants
@@ -65,8 +67,11 @@ TRY_BUDGET = 0.08
 KNOWN_BUDGET = 0.4
 """The same for one that was proved before; it has to be searched through a second time after it."""
 
-LOOKING = 0.6
+LOOKING = 0.5
 """The share of the time for looking; the rest is for showing what was found."""
+
+SHAPE_BUDGET = 0.15
+"""The share of the time for choosing a shape by sampling."""
 
 FEW_BOXES = 7
 """Until one is proved: the largest that takes next to no branching is the one to begin with."""
@@ -83,7 +88,7 @@ SLACK, FLOOR = 2, Fraction(1, 2**100)
 RAISE, MOST_RAISES = 16, 25
 """What is not shown of c1 may be shown of a larger one: rounding is all that stands between."""
 
-AVOID_TRIES, AVOID_STEP, AVOID_BUDGET, MANY_BOXES = 12, Fraction(3, 4), 0.1, 4000
+AVOID_TRIES, AVOID_STEP, AVOID_BUDGET, MANY_BOXES = 12, Fraction(3, 4), 0.05, 1000
 """So many ellipsoids are tried, each with this share of the level before, with so much time and so
 many boxes for each unsafe set."""
 
@@ -126,10 +131,6 @@ def constants_on_ellipsoid(attempt: Attempt) -> Constants:
         _avoid_nearby(attempt)
     else:
         _avoid(attempt)
-    # The same function, in a program with another V: its tree is searched through once more.
-    tree = best.tree if attempt.c_q == best.level else None
-    again = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q, attempt.alpha)
-    attempt.require(attempt.search("contraction", again, start=tree))
     level = short_fraction(attempt.c_q * CORE_SHARE, down=True)
     found = attempt.require(
         attempt.search(
@@ -140,7 +141,27 @@ def constants_on_ellipsoid(attempt: Attempt) -> Constants:
     )
     attempt.core = found.condition.violation[0].level
     c1 = _rest(attempt, best.ellipsoid) if converges else attempt.core
+    _contract_again(attempt, best)
     return Constants(c1, attempt.core, core=attempt.core, c_q=attempt.c_q, alpha=attempt.alpha)
+
+
+def _contract_again(attempt: Attempt, best: _Region) -> None:
+    """The same function, in a program with another V: its tree is searched through once more.
+
+    Where unsafe sets have lowered c_q, what was closed for the larger ellipsoid is closed for the
+    smaller one; but on its own hull that may take fewer boxes.
+    """
+    assert attempt.c_q is not None
+    own = contraction_on_hull(attempt.problem, best.ellipsoid, attempt.c_q, attempt.alpha)
+    if attempt.c_q == best.level:
+        attempt.require(attempt.search("contraction", own, start=best.tree))
+        return
+    found = attempt.search("contraction", own, most_boxes=FEW_BOXES)
+    if isinstance(found.verdict, Proved):
+        return
+    whole = contraction_on_hull(attempt.problem, best.ellipsoid, best.level, attempt.alpha)
+    lowered = whole.with_levels([attempt.c_q, whole.violation[1].level])
+    attempt.require(attempt.search("contraction", lowered, start=best.tree))
 
 
 def _rest(attempt: Attempt, ellipsoid: Ellipsoid) -> Fraction:
@@ -191,7 +212,10 @@ def _largest(attempt: Attempt) -> _Region:
         fastest = Fraction(RATE_SHARE * rate_of(matrix, problem.is_discrete))
         attempt.alpha = short_fraction(fastest, down=True)
     best = _known(attempt)
-    shapes = ellipsoids(problem, matrix, attempt.alpha, scaled=True)
+    form = Form.of(problem, matrix, attempt.alpha)
+    widths = np.array([float(1 / w) ** 2 for w in problem.domain.widths])
+    chosen = best_weight(problem, form, attempt.seed, attempt.clock, SHAPE_BUDGET)
+    shapes = ellipsoids(problem, matrix, attempt.alpha, weights=[chosen, widths])
     for ellipsoid in shapes if best is None else chain([best.ellipsoid], shapes):
         for region in _growing(attempt, ellipsoid, best):
             best = region
