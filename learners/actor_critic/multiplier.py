@@ -23,6 +23,8 @@ class Multiplier:
 
     logarithm: float = 0.0
     rate: float = 1e-3
+    least: float = LEAST
+    most: float = MOST
     first: float = 0.0
     second: float = 0.0
     updates: int = 0
@@ -43,7 +45,7 @@ class Multiplier:
         mean = self.first / (1.0 - 0.9**self.updates)
         size = math.sqrt(self.second / (1.0 - 0.999**self.updates)) + 1e-8
         moved = self.logarithm + self.rate * mean / size
-        self.logarithm = min(max(moved, math.log(LEAST)), math.log(MOST))
+        self.logarithm = min(max(moved, math.log(self.least)), math.log(self.most))
         self.at_bound += moved > self.logarithm
 
     def state(self) -> dict[str, float]:

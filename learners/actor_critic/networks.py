@@ -25,7 +25,8 @@ import torch
 CriticForm = Literal["norm", "square"]
 
 LEAST_LOG_STD, MOST_LOG_STD = -5.0, 1.0
-FIRST_STD = 0.5
+FIRST_STD = 0.15
+"""Of z, when training begins: an unstable plant bears little noise."""
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -62,6 +63,7 @@ class Actor(torch.nn.Module):
         tracks: bool = False,
         anchored: bool = True,
         linear: bool = True,
+        first_std: float = FIRST_STD,
     ) -> None:
         super().__init__()
         self.tracks, self.anchored, self.linear = tracks, anchored, linear
@@ -71,7 +73,7 @@ class Actor(torch.nn.Module):
         self.offset = torch.nn.Parameter(torch.zeros(actions), requires_grad=not anchored)
         self.gain = torch.nn.Parameter(torch.zeros(states, actions), requires_grad=linear)
         self.spread = drawn((width, actions), 0.01, generator)
-        self.log_std = torch.nn.Parameter(torch.full((actions,), math.log(FIRST_STD)))
+        self.log_std = torch.nn.Parameter(torch.full((actions,), math.log(first_std)))
 
     def forward(
         self, error: torch.Tensor, reference: torch.Tensor | None, steady: torch.Tensor

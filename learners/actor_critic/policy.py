@@ -73,6 +73,13 @@ class FrozenActor:
         self, state: Expression, reference: Sequence[Fraction], steady: Array
     ) -> Expression:
         """u of the plant's whole state, (m,), for one reference of the whole plant."""
+        pairs = list(zip(self.view.low, self.view.high, strict=True))
+        middle = ex.constant([(a + b) / 2 for a, b in pairs])
+        half = ex.constant([(b - a) / 2 for a, b in pairs])
+        return middle + half * self.action(state, reference, steady)
+
+    def action(self, state: Expression, reference: Sequence[Fraction], steady: Array) -> Expression:
+        """tanh z of the plant's whole state, (m,)."""
         view = self.view
         local = [reference[i] for i in view.states]
         deviation = ex.select(state, view.states) - ex.constant(local)
@@ -84,10 +91,7 @@ class FrozenActor:
             z = ex.affine(self.mean, h, self.offset)
         if self.gain.any():
             z = z + ex.affine(self.gain, deviation)
-        pairs = list(zip(view.low, view.high, strict=True))
-        middle = ex.constant([(a + b) / 2 for a, b in pairs])
-        half = ex.constant([(b - a) / 2 for a, b in pairs])
-        return middle + half * ex.tanh(z)
+        return ex.tanh(z)
 
     def _hidden_expression(self, deviation: Expression, local: Sequence[Fraction]) -> Expression:
         h = deviation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -46,3 +47,25 @@ class Replay:
         """The transitions at some indices (count,)."""
         parts = self.rows.index_select(0, chosen).split(list(self.fields.values()), dim=1)
         return dict(zip(self.fields, parts, strict=True))
+
+    def column(self, field: str) -> torch.Tensor:
+        """A field of everything that is stored, (size, width)."""
+        start = 0
+        for name, width in self.fields.items():
+            if name == field:
+                return self.rows[: self.size, start : start + width]
+            start += width
+        raise KeyError(field)
+
+    def state(self) -> dict[str, object]:
+        """All of it but the generator, for a checkpoint."""
+        rows = self.rows[: self.size].clone()
+        return {"rows": rows, "size": self.size, "position": self.position}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back to what :meth:`state` gave. Raises ValueError where it does not fit."""
+        size, position = int(state["size"]), int(state["position"])
+        if not 0 <= position < self.capacity or state["rows"].shape != (size, self.rows.shape[1]):
+            raise ValueError("transitions of another shape")
+        self.rows[:size] = state["rows"]
+        self.size, self.position = size, position
