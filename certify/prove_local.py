@@ -324,8 +324,10 @@ def _around(problem: StabilityProblem, ellipsoid: Ellipsoid, level: Fraction) ->
         problem.domain.upper,
         strict=True,
     ):
-        room = short_fraction(half * ROOM, down=False)
-        sides.append((max(low, centre - room), min(high, centre + room)))
+        room = half * ROOM
+        grid = Fraction(10) ** (math.floor(math.log10(float(room))) - 2)
+        below, above = (centre - room) // grid * grid, -(-(centre + room) // grid) * grid
+        sides.append((max(low, below), min(high, above)))
     return Box.of(sides)
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from certify.claim import Claim, Constants
 from certify.ellipsoid import Ellipsoid, half_widths
 from certify.stability import StabilityProblem
-from systems.exact import short_fraction
+from systems.exact import exact_words, short_fraction
 from systems.words import state_names
 
 WHOSE_VALUE = "V is here the function stated with the ellipsoid, and need not be the candidate's."
@@ -99,7 +99,8 @@ def _start(problem: StabilityProblem) -> str:
     if problem.domain == problem.system.domain:
         return "the domain"
     sides = zip(problem.domain.lower, problem.domain.upper, strict=True)
-    return f"the part {' × '.join(f'[{a}, {b}]' for a, b in sides)} of the domain"
+    box = " × ".join(f"[{exact_words(a)}, {exact_words(b)}]" for a, b in sides)
+    return f"the part {box} of the domain"
 
 
 def _entry(k: Constants, discrete: bool) -> str:

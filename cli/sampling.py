@@ -55,9 +55,9 @@ def sampling_settings(sampling: Sampling | None) -> dict[str, object]:
     """As the settings of a run; nothing where nothing is sampled."""
     if sampling is None:
         return {}
-    from systems.sampled import decimal
+    from systems.exact import exact_words
 
-    values = (decimal(sampling.period), sampling.method, sampling.substeps)
+    values = (exact_words(sampling.period), sampling.method, sampling.substeps)
     return dict(zip(KEYS, values, strict=True))
 
 

@@ -69,6 +69,17 @@ def short_fraction(value: Fraction, down: bool) -> Fraction:
     return Fraction(rounded if down or whole == rounded else rounded + 1) / scale
 
 
+def exact_words(value: Fraction) -> str:
+    """A rational as a decimal where it is a short one, else as a quotient."""
+    for digits in range(13):
+        scaled = abs(value) * 10**digits
+        if scaled.denominator == 1:
+            whole = str(scaled.numerator).rjust(digits + 1, "0")
+            text = f"{whole[:-digits]}.{whole[-digits:]}" if digits else whole
+            return f"-{text}" if value < 0 else text
+    return str(value)
+
+
 @dataclass(frozen=True, eq=False)
 class ExactArray:
     """An immutable vector or matrix of exact rationals.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from systems import expression as ex
 from systems.errors import InputError
+from systems.exact import exact_words
 from systems.expression import Expression
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ class Sampling:
     def suffix(self) -> str:
         """What is added to the name of a system that is sampled so; no two samplings share it."""
         steps = f" in {self.substeps} steps" if self.substeps > 1 else ""
-        return f" sampled every {decimal(self.period)} by {TITLES[self.method]}{steps}"
+        return f" sampled every {exact_words(self.period)} by {TITLES[self.method]}{steps}"
 
     def describe(self, time_unit: str = "") -> str:
         """In words, such as "sampled every 0.02 s, RK4, input held"."""
-        period = f"{decimal(self.period)} {time_unit}".rstrip()
+        period = f"{exact_words(self.period)} {time_unit}".rstrip()
         steps = f" in {self.substeps} steps" if self.substeps > 1 else ""
         return f"sampled every {period}, {TITLES[self.method]}{steps}, input held"
 
@@ -126,13 +127,3 @@ def unsampled(system: ControlAffineSystem) -> ControlAffineSystem:
         state_cost=ex.multiply(1 / h, system.state_cost),
         input_cost=tuple(tuple(v / h for v in row) for row in system.input_cost),
     )
-
-
-def decimal(value: Fraction) -> str:
-    """A positive rational as a decimal where it is a short one, else as a quotient; exact."""
-    for digits in range(13):
-        scaled_up = value * 10**digits
-        if scaled_up.denominator == 1:
-            text = str(scaled_up.numerator).rjust(digits + 1, "0")
-            return f"{text[:-digits]}.{text[-digits:]}" if digits else text
-    return str(value)

@@ -59,7 +59,7 @@ def describe(s: Statement, volume: Fraction | None) -> list[str]:
 def _conclusion(s: Statement) -> list[str]:
     out = ["whatever the disturbance does within its range,"] if s.disturbances else []
     where = (
-        f"{{q <= c_q = {_short(s.c_q)}}}, inside D,"
+        f"{{q <= c_q = {_short(s.c_q)}}}, inside D"
         if s.theorem in (LOCAL, CONVERGENCE)
         else "this set"
     )

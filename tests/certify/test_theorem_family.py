@@ -13,6 +13,7 @@ from certify.stability import StabilityProblem
 from certify.theorem import Theorem, conclude, required_conditions
 from systems import expression as ex
 from systems.box import Box
+from systems.exact import exact_words
 from systems.expression import Expression
 from tests.certify.claims import (
     ASYMPTOTIC,
@@ -312,7 +313,10 @@ def test_the_words_name_a_box_that_is_smaller_than_the_domain() -> None:
     theorem = theorem_of(plant(["-10*x1*(2/5 - x1)"], value=two_wells).prove(ASYMPTOTIC))
     low, high = theorem.problem.domain.lower[0], theorem.problem.domain.upper[0]
     assert -1 < low < high < Fraction(2, 5)
-    assert f"starts in the part [{low}, {high}] of the domain with V" in theorem.words
+    assert (
+        f"starts in the part [{exact_words(low)}, {exact_words(high)}] of the domain with V"
+        in theorem.words
+    )
 
 
 def test_a_value_that_depends_on_the_disturbance_is_no_candidate() -> None:
