@@ -37,6 +37,10 @@ h_dot = "q - h"
 
 [domain]
 h = [-1, 1]
+
+[cost]
+Q = 1
+R = 1
 """
 
 
