@@ -55,7 +55,7 @@ def _convergence(problem: StabilityProblem, k: Constants, ellipsoid: Ellipsoid) 
     reached = (
         f"Every solution that starts in {_start(problem)} with V ≤ c2 = {_short(k.c2)} stays in "
         f"the ellipsoid q ≤ c_q = {_short(k.c_q, down=False)}, which lies inside, and comes into "
-        f"the ellipsoid q ≤ c1 = {_short(k.c1, down=False)} around the set point and stays there"
+        f"the ellipsoid q ≤ c1 = {_short(k.c1, down=False)} around the set point, for good"
     )
     law = f"(1 − {rate})^(t/2)" if discrete else f"exp(−{rate} t/2)"
     nears = f"approach each other, measured by √q, at least as fast as {law} falls"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from certify import (
     Budget,
     Candidate,
-    Claim,
     Proved,
     Refuted,
     Requested,
@@ -31,10 +30,9 @@ from systems import zoo
 from systems.dynamics import ControlAffineSystem, linear_control
 from systems.evaluate import function
 from systems.sampled import Sampling, sampled
-from tests.certify.claims import Plant, plant, simulate, theorem_of
+from tests.certify.claims import CONVERGENCE, Plant, plant, simulate, theorem_of
 
 Array = NDArray[np.float64]
-CONVERGENCE = Claim.SET_POINT_CONVERGENCE
 
 
 def pushed(equations: Sequence[str], *push: str, discrete: bool = False) -> Plant:

@@ -17,6 +17,7 @@ from systems.exact import exact_words
 from systems.expression import Expression
 from tests.certify.claims import (
     ASYMPTOTIC,
+    CONVERGENCE,
     EXPONENTIAL,
     LOCAL,
     PRACTICAL,
@@ -35,6 +36,8 @@ NAMES = {
     (PRACTICAL, True): ["decrease", "containment", "trap"],
     (LOCAL, False): ["core", "contraction"],
     (LOCAL, True): ["core", "contraction"],
+    (CONVERGENCE, False): ["core", "contraction", "rest"],
+    (CONVERGENCE, True): ["core", "contraction", "rest"],
 }
 AVOID = ["avoid 1", "avoid 2"]
 UNSAFE = {"wall": "x1 >= 3/4", "corner": ["x1 <= -2/3", "x2 >= 2/3"]}
@@ -77,7 +80,12 @@ def banded(request: pytest.FixtureRequest) -> StabilityResult:
     return _result(*request.param)
 
 
-@pytest.fixture(params=[k for k in KINDS if not k[0].has_band], ids=_name)
+@pytest.fixture(params=[k for k in KINDS if k[0] is CONVERGENCE], ids=_name)
+def convergence(request: pytest.FixtureRequest) -> StabilityResult:
+    return _result(*request.param)
+
+
+@pytest.fixture(params=[k for k in KINDS if k[0] is LOCAL], ids=_name)
 def local(request: pytest.FixtureRequest) -> StabilityResult:
     return _result(*request.param)
 
@@ -220,9 +228,9 @@ def test_constants_that_do_not_fit(
         (lambda k: replace(k, core=None), "one level"),
         (lambda k: replace(k, c1=k.c2 * 2, c2=k.c2 * 2, core=k.c2 * 2), "core.*other constants"),
         (lambda k: replace(k, c1=-k.c2, c2=-k.c2, core=-k.c2), "one level"),
-        (lambda k: replace(k, mu=Fraction(1)), "no μ, alpha or ε"),
-        (lambda k: replace(k, alpha=Fraction(1, 100)), "no μ, alpha or ε"),
-        (lambda k: replace(k, epsilon=Fraction(2)), "no μ, alpha or ε"),
+        (lambda k: replace(k, mu=Fraction(1)), "μ does not belong"),
+        (lambda k: replace(k, alpha=Fraction(1, 100)), "alpha does not belong"),
+        (lambda k: replace(k, epsilon=Fraction(2)), "ε does not belong"),
         (lambda k: replace(k, c_q=k.c_q * Fraction(1001, 1000)), "other constants|inside"),
         (lambda k: replace(k, c_q=k.c_q * 10**6), "not inside the domain"),
         (lambda k: replace(k, c_q=None), "no ellipsoid"),
@@ -235,21 +243,51 @@ def test_constants_that_do_not_fit_an_ellipsoid(
         again(local, constants=change(theorem_of(local).constants))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda k: replace(k, core=k.c2 / 2), "c2 = core"),
+        (lambda k: replace(k, c2=k.c2 * 2), "c2 = core"),
+        (lambda k: replace(k, core=None), "c2 = core"),
+        (lambda k: replace(k, c2=-k.c2, core=-k.c2), "c2 = core"),
+        (lambda k: replace(k, c2=k.c2 * 2, core=k.c2 * 2), "core.*other constants"),
+        (lambda k: replace(k, c1=k.c_q), "not inside that of c_q"),
+        (lambda k: replace(k, c1=Fraction(0)), "not inside that of c_q"),
+        (lambda k: replace(k, c1=k.c1 / 2), "rest.*other constants"),
+        (lambda k: replace(k, c1=k.c1 * 2), "rest.*other constants"),
+        (lambda k: replace(k, mu=Fraction(1)), "μ does not belong"),
+        (lambda k: replace(k, alpha=None), "alpha does not belong"),
+        (lambda k: replace(k, alpha=Fraction(0)), "positive"),
+        (lambda k: replace(k, alpha=k.alpha * Fraction(1001, 1000)), "another closed loop"),
+        (lambda k: replace(k, alpha=k.alpha * Fraction(999, 1000)), "another closed loop"),
+        (lambda k: replace(k, epsilon=Fraction(2)), "ε does not belong"),
+        (lambda k: replace(k, c_q=k.c_q * Fraction(1001, 1000)), "other constants|inside"),
+        (lambda k: replace(k, c_q=k.c_q * 10**6), "not inside the domain"),
+        (lambda k: replace(k, c_q=None), "not inside that of c_q"),
+    ],
+)
+def test_constants_that_do_not_fit_a_convergence(
+    convergence: StabilityResult, change: Callable[[Constants], Constants], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        again(convergence, constants=change(theorem_of(convergence).constants))
+
+
 def test_speeds_that_do_not_fit(banded: StabilityResult) -> None:
     result, theorem = banded, theorem_of(banded)
     k = theorem.constants
     if k.alpha is None:
         assert k.mu is not None
         refused = [
-            ({"mu": None}, "only an exponential"),
-            ({"alpha": Fraction(1, 10)}, "only an exponential"),
+            ({"mu": None}, "μ does not belong"),
+            ({"alpha": Fraction(1, 10)}, "alpha does not belong"),
             ({"mu": Fraction(0)}, "positive"),
             ({"mu": k.mu * 2}, "decrease.*other constants"),
         ]
     else:
         refused = [
-            ({"alpha": None}, "exponential claim has alpha"),
-            ({"mu": Fraction(1, 128)}, "exponential claim has alpha"),
+            ({"alpha": None}, "alpha does not belong"),
+            ({"mu": Fraction(1, 128)}, "μ does not belong"),
             ({"alpha": Fraction(0)}, "positive"),
             ({"alpha": -k.alpha}, "positive"),
             ({"alpha": k.alpha + Fraction(1, 10**30)}, "another closed loop"),
@@ -265,13 +303,13 @@ def test_speeds_that_do_not_fit(banded: StabilityResult) -> None:
 def test_no_claim_passes_for_another(result: StabilityResult) -> None:
     for claim in Claim:
         if claim is not theorem_of(result).claim:
-            with pytest.raises(ValueError, match=r"exponential|ellipsoid|not examined|level"):
+            with pytest.raises(ValueError, match=r"belong|ellipsoid|not examined|level|core"):
                 again(result, claim=claim)
 
 
 def test_an_equilibrium_that_moves_concludes_nothing(result: StabilityResult) -> None:
     theorem = theorem_of(result)
-    if theorem.claim is PRACTICAL:
+    if not theorem.claim.closes_origin:
         return
     system = theorem.problem.system
     assert system.disturbance is not None
@@ -291,7 +329,7 @@ def test_the_words_say_all_that_follows_and_round_to_the_safe_side(
     else:  # V may rise: it is the ellipsoid that no solution leaves
         assert "stays in the ellipsoid q" in words and "stays there" not in words
     assert "for every" in words and "disturbance" in words
-    centre = "centre" if theorem.claim is PRACTICAL else "equilibrium"
+    centre = theorem.claim.centre
     assert "wall, corner" in words
     assert (f"0.4 of the {centre}." in words) == theorem.claim.has_band
     if theorem.claim in (ASYMPTOTIC, PRACTICAL):  # (1/2 − 1/16) · 128 = 56
