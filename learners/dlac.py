@@ -27,26 +27,29 @@ Where the paper is silent, or its hyperparameters do not train (``published()`` 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+import importlib.util
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learners.dlac_channel import Channel, Traffic
+from learners.dlac_candidate import propose_quadratic
 from learners.dlac_partition import partition_of, partition_text
 from learners.dlac_settings import Hyperparameters
+from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose
+from learners.witness_choice import MOST_STATES
+from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.task import Task
 
 if TYPE_CHECKING:
-    from learners.actor_critic.policy import Policy
-    from learners.actor_critic.record import Progress, Record
-    from learners.dlac_controller import Controller
+    from certify.candidate import Candidate
+    from learners.actor_critic.record import Progress
+    from learners.dlac_training import TrainedControllers
 
 Array = NDArray[np.float64]
 
@@ -69,6 +72,7 @@ class DistributedActorCritic(Hyperparameters):
     interval: int = 4
     rounds: int = 1
     evaluations: int = 20
+    _kept: Kept = field(default_factory=Kept, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,6 +111,9 @@ class DistributedActorCritic(Hyperparameters):
         else.
         """
         task = self.task_with_partition(task)
+        _require_torch()
+        from learners.dlac_training import Training
+
         with _one_thread():
             training = Training(self, task, progress)
             if resume:
@@ -114,6 +121,77 @@ class DistributedActorCritic(Hyperparameters):
                     raise InputError("give the checkpoint to resume from")
                 training.load(checkpoint)
             return training.run(checkpoint)
+
+    def fit(
+        self,
+        system: ControlAffineSystem,
+        *,
+        extra_points: Array | None = None,
+        extra_weights: Array | None = None,
+        progress: Progress | None = None,
+    ) -> Candidate:
+        """Train on a system, sampled as its task says; the candidate has the controllers' stacked
+        mean actions at the system's own set point, and a V for them.
+
+        With ``extra_points`` (M, n), counterexamples, the last training goes on from there where
+        its policy was at fault, else V is chosen anew (:mod:`learners.policy_rounds`). The
+        provenance holds settings, the record of the training (``history``), warnings, and what
+        passed between the controllers. Raises InputError for a system, a partition or points that
+        do not fit.
+        """
+        task = self._task_of(system)
+        from learners.dlac_training import Training
+
+        def train(wanted: Wanted) -> TrainedPolicy:
+            with _one_thread():
+                training = wanted.former
+                if not isinstance(training, Training):
+                    training = Training(self, task, progress)
+                else:
+                    training.go_on(wanted.share, wanted.starts)
+                trained = training.run()
+            control = trained.policy.expression(
+                system, system.equilibrium, system.equilibrium_input
+            )
+            return TrainedPolicy(control, None, training, self._provenance(trained))
+
+        make = propose_quadratic if system.state_dimension > MOST_STATES else propose
+        return make(
+            system, train, self._kept, seed=self.seed,
+            extra_points=extra_points, extra_weights=extra_weights,
+        )  # fmt: skip
+
+    def check_for(self, system: ControlAffineSystem) -> None:
+        """Raises InputError where :meth:`fit` could not begin. Nothing is trained."""
+        self._task_of(system)
+
+    def _task_of(self, system: ControlAffineSystem) -> Task:
+        """What there is to learn about the system, checked."""
+        from learners.actor_critic.view import reference_arrays, view_of
+        from learners.environments import task_for
+
+        _require_torch()
+        task = self.task_with_partition(task_for(system))
+        inputs = reference_arrays(task)[1]
+        for subsystem in task.partition:
+            view_of(task, subsystem).before_squash(inputs)
+        return task
+
+    def _provenance(self, trained: TrainedControllers) -> dict[str, object]:
+        return {
+            "learner": "dlac",
+            "seed": self.seed,
+            "settings": self.settings(),
+            "partition": partition_text(trained.task.partition, trained.task.system),
+            "history": trained.record.rows,
+            "warnings": trained.record.warnings,
+            "traffic": asdict(trained.traffic),
+            "solve_seconds": trained.seconds,
+        }
+
+    def settings(self) -> dict[str, object]:
+        """What the result depends on, plain JSON data."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("_")}
 
     def task_with_partition(self, task: Task) -> Task:
         """The task with the partition in it. With several blocks the cost is the tracking cost: a
@@ -127,209 +205,12 @@ class DistributedActorCritic(Hyperparameters):
         return Hyperparameters(**{f.name: getattr(self, f.name) for f in fields(Hyperparameters)})
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedControllers:
-    """What a training leaves: the policy, the controllers with their critics, the record of figures
-    and warnings, and what passed between the controllers."""
-
-    task: Task
-    policy: Policy
-    controllers: tuple[Controller, ...]
-    record: Record
-    traffic: Traffic
-    seconds: float
-
-
-class Training:
-    """One training. ``period`` is the number of periods that are over, in all environments."""
-
-    def __init__(
-        self, settings: DistributedActorCritic, task: Task, progress: Progress | None
-    ) -> None:
-        from learners.actor_critic.record import Record
-        from learners.actor_critic.rollout import Rollout
-        from learners.actor_critic.view import reference_arrays, view_of
-        from learners.dlac_controller import Controller
-        from learners.environments.batched import BatchedEnvironment
-
-        self.settings, self.task = settings, task
-        self.record = Record(progress)
-        self.environment = BatchedEnvironment(task, settings.environments, seed=settings.seed)
-        self.unit = _cost_unit(task, self.environment.states.numpy())
-        views = [view_of(task, subsystem) for subsystem in task.partition]
-        self.references, self.reference_inputs = reference_arrays(task)
-        seeds = np.random.SeedSequence(settings.seed).generate_state(len(views) + 1)
-        self.controllers = tuple(
-            Controller(
-                view,
-                self.reference_inputs[:, list(view.inputs)],
-                settings.hyperparameters(),
-                settings.environments,
-                own_seed=int(seeds[i + 1]),
-                common_seed=int(seeds[0]),
-                unit=self.unit,
-            )
-            for i, view in enumerate(views)
+def _require_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(
+            "DLAC needs torch, which is not installed; install it with: pip install "
+            '"stableproof[train]"'
         )
-        self.channel = Channel(len(views))
-        encoders = [c.encoder for c in self.controllers]
-        self.rollout = Rollout(self.environment, encoders, self.record, task.system)
-        self.periods = -(-settings.steps // settings.environments)
-        self.period = 0
-        self.constraint = np.nan
-        self.seconds = 0.0
-
-    def run(self, checkpoint: Path | None = None) -> TrainedControllers:
-        settings = self.settings
-        pause = max(1, self.periods // settings.evaluations)
-        while self.period < self.periods:
-            began = time.perf_counter()
-            self.collect()
-            self.period += 1
-            if self.period >= settings.warm_up and self.period % settings.interval == 0:
-                for _ in range(settings.rounds):
-                    self.round()
-            self.seconds += time.perf_counter() - began
-            self._tell()
-            if self.period % pause == 0 or self.period == self.periods:
-                self._evaluate()
-                if checkpoint is not None:
-                    self.save(checkpoint)
-        return TrainedControllers(
-            self.task, self.policy(), self.controllers, self.record, self.channel.traffic,
-            self.seconds,
-        )  # fmt: skip
-
-    def collect(self) -> None:
-        """One period of every environment. Each controller acts on, and keeps, its own part."""
-        seen = self.rollout.see()
-        actions = [c.explore(s) for c, s in zip(self.controllers, seen, strict=True)]
-        for controller, own, transitions in zip(
-            self.controllers, seen, self.rollout.step(seen, actions), strict=True
-        ):
-            controller.remember(own, transitions)
-
-    def round(self) -> None:
-        """Lines 8 to 20 of Algorithm 1."""
-        share = self.period / self.periods
-        ends = self.environment.exit_costs.tolist()
-        for i, controller in enumerate(self.controllers):
-            controller.draw(share)
-            controller.learn_critic(ends[i if len(ends) > 1 else 0])
-        for i, controller in enumerate(self.controllers):
-            self.channel.send(i, controller.energy_change())
-        for i, controller in enumerate(self.controllers):
-            self.constraint = controller.learn_actor(self.channel.receive(i))
-
-    def policy(self) -> Policy:
-        """The mean actions, frozen: ν controllers side by side that need nothing of each other."""
-        from learners.actor_critic.policy import Policy
-
-        actors = tuple(c.frozen() for c in self.controllers)
-        return Policy(self.task.system.name, actors, self.references, self.reference_inputs)
-
-    def _figures(self) -> dict[str, float]:
-        controllers = self.controllers
-        figures = {
-            "step": self.period * self.settings.environments,
-            "steps": self.periods * self.settings.environments,
-            "share": self.period / self.periods,
-            "episode": self.rollout.episodes,
-            "return": float(np.mean(self.rollout.returns)) if self.rollout.returns else np.nan,
-            "critic_loss": float(np.mean([c.critic_loss for c in controllers])),
-            "entropy": float(np.mean([c.entropy for c in controllers])),
-            "multiplier": controllers[0].price.value,  # all are told the same sum
-            "constraint": self.constraint * self.unit,
-        }
-        return figures
-
-    def _tell(self) -> None:
-        if self.record.progress is not None:
-            self.record.tell(self._figures())
-
-    def _evaluate(self) -> None:
-        """A row of the record: figures of the training, of every controller, and of the policy."""
-        from learners.dlac_evaluation import steady_errors
-
-        own = {
-            f"{name} {i + 1}": value
-            for i, c in enumerate(self.controllers)
-            for name, value in (
-                ("critic_loss", c.critic_loss),
-                ("entropy", c.entropy),
-                ("temperature", c.temperature.value),
-                ("multiplier", c.price.value),
-            )
-        }
-        traffic = self.channel.traffic
-        self.record.row(
-            **self._figures(),
-            **own,
-            **steady_errors(self.task, self.policy()),
-            messages=traffic.sent,
-            floats=traffic.floats_sent,
-            seconds=self.seconds,
-        )
-
-    # Checkpoints.
-
-    def save(self, path: Path) -> None:
-        """Write all that the further course depends on."""
-        from learners.actor_critic.checkpoint import save_checkpoint
-
-        rollout = self.rollout
-        state = {
-            "period": self.period,
-            "constraint": self.constraint,
-            "seconds": self.seconds,
-            "controllers": [c.state() for c in self.controllers],
-            "environment": self.environment.state_dict(),
-            "rollout": [rollout.costs, rollout.lowest, rollout.highest],
-            "episodes": [rollout.episodes, rollout.returns],
-            "record": self.record.state(),
-            "traffic": asdict(self.channel.traffic),
-        }
-        save_checkpoint(path, "dlac", self.task, self._saved_settings(), state)
-
-    def load(self, path: Path) -> None:
-        """Go on from what :meth:`save` wrote. Raises InputError, naming both, where it is of
-        another version, system, task, partition or settings."""
-        from learners.actor_critic.checkpoint import load_checkpoint
-
-        state = load_checkpoint(path, "dlac", self.task, self._saved_settings())
-        try:
-            self._restore(state)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError):
-            raise InputError(f"{path}: the training in it is damaged; train anew") from None
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.period, self.constraint = int(state["period"]), float(state["constraint"])
-        self.seconds = float(state["seconds"])
-        for controller, kept in zip(self.controllers, state["controllers"], strict=True):
-            controller.restore(kept)
-        self.environment.load_state_dict({k: v.numpy() for k, v in state["environment"].items()})
-        rollout = self.rollout
-        rollout.costs, rollout.lowest, rollout.highest = state["rollout"]
-        rollout.episodes, rollout.returns = int(state["episodes"][0]), list(state["episodes"][1])
-        self.record.restore(state["record"])
-        self.channel.traffic = Traffic(**state["traffic"])
-
-    def _saved_settings(self) -> dict[str, object]:
-        return asdict(self.settings) | {
-            "partition": partition_text(self.task.partition, self.task.system)
-        }
-
-
-def _cost_unit(task: Task, states: Array) -> float:
-    """What costs are counted in. Tracking costs are scaled by the task already; a running cost is
-    measured by its mean over the first states, which all controllers know from the task."""
-    if task.cost == "tracking":
-        return 1.0
-    from systems.evaluate import function
-
-    costs = function(task.system.state_cost, task.system.state)(states)[0]
-    mean = float(np.mean(costs[np.isfinite(costs)]))
-    return mean if mean > 0.0 else 1.0
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class Controller:
         rate = settings.learning_rate
         self.actor_steps = torch.optim.Adam(self.weights, rate, fused=True)
         self.critic_steps = torch.optim.Adam(self.critic.parameters(), rate, fused=True)
-        self.temperature = Multiplier(rate=settings.multiplier_rate)  # e^β
+        self.temperature = Multiplier(math.log(0.1), settings.multiplier_rate)  # e^β
         self.price = Multiplier(rate=settings.multiplier_rate)  # e^λ
         self.buffer: Replay | None = None
         self.spread = self._ladder(environments)
@@ -174,9 +174,10 @@ class Controller:
         self.temperature.update(self.wanted - self.entropy)
         self.price.update(broken)
         self.price.logarithm = max(self.price.logarithm, math.log(self.settings.least_price))
-        loss = (
-            self.temperature.value * self.log_density + self.price.value * self.next_value
-        ).mean()
+        energy = self.next_value
+        if self.settings.relative is not None:
+            energy = energy / (self.settings.relative + energy.detach()).sqrt()
+        loss = (self.temperature.value * self.log_density + self.price.value * energy).mean()
         self.actor_steps.zero_grad()
         loss.backward()
         self.actor_steps.step()
@@ -206,7 +207,6 @@ class Controller:
 
     def state(self) -> dict[str, object]:
         """All of it, so that a resumed training goes on as if it had never stopped."""
-        buffer = self.buffer
         return {
             "generators": [self.generator.get_state(), self.clock.get_state()],
             "networks": [module_state(net) for net in (self.actor, self.critic, self.target)],
@@ -214,9 +214,8 @@ class Controller:
             "multipliers": [self.temperature.state(), self.price.state()],
             "spread": self.spread,
             "figures": [self.critic_loss, self.entropy],
-            "buffer": None
-            if buffer is None
-            else [buffer.rows[: buffer.size], buffer.size, buffer.position, buffer.fields],
+            "fields": None if self.buffer is None else self.buffer.fields,
+            "buffer": None if self.buffer is None else self.buffer.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -238,10 +237,8 @@ class Controller:
         self.spread = state["spread"]
         self.critic_loss, self.entropy = state["figures"]
         if state["buffer"] is not None:
-            rows, size, position, widths = state["buffer"]
-            self.buffer = Replay(self.settings.buffer, widths, self.clock)
-            self.buffer.rows[:size] = rows
-            self.buffer.size, self.buffer.position = size, position
+            self.buffer = Replay(self.settings.buffer, state["fields"], self.clock)
+            self.buffer.restore(state["buffer"])
 
 
 def _own_columns(view: View, steady_inputs: Array) -> Array:

@@ -18,10 +18,11 @@ class Hyperparameters:
     that is over. ``exploration``: the deviations of z with which the first and the last of the
     environments act, geometrically spaced in between; None acts as the policy itself would.
     ``anchored``: the reference is a steady state of every policy, and the critic is at its least
-    there. ``linear``: a path beside the hidden layers. ``relative``: squared errors of the critic
-    are divided by this plus L, so that the small L near the reference count too; None leaves (9)
-    as it is printed. ``least_price``: e^λ does not fall below it, as it would wherever
-    (14) holds with room to spare, and with it all interest in costs.
+    there. ``linear``: a path beside the hidden layers. ``relative``: a critic's squared errors,
+    and L in (16), are divided by this plus L, so that the small L near the reference count as much
+    as the large ones far away; None leaves (9) and (16) as printed. ``least_price``: e^λ does not
+    fall below it, as it would wherever (14) holds with room to spare, and with it all interest in
+    costs.
     """
 
     hidden: tuple[int, ...] = (32, 32)
