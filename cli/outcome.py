@@ -137,6 +137,8 @@ def _not_at_rest(found: Counterexample, result: StabilityResult) -> str:
         )
     foreign = result.problem.candidate.provenance.get("learner") == "foreign"
     hint = "; import without --as-is shifts V and k" if foreign else ""
+    if not foreign:
+        hint = "; if one is near, --claim set-point-convergence proves it"
     return (
         f"equilibrium: the closed loop or V does not vanish at the equilibrium ({where}): "
         f"{value}{hint}"

@@ -65,8 +65,10 @@ def _change_at_equilibrium(system: ControlAffineSystem) -> list[Expression]:
     return entries
 
 
-def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
+def check_equilibrium(system: ControlAffineSystem, where: Where, *, exactly: bool = True) -> None:
     """Raises InputError, with the values of f(x*, u*), unless x* is an equilibrium under u*.
+
+    Where it need not be one ``exactly``, as of a set point, the dynamics have to be defined there.
 
     Disturbances are at the centre of their ranges: an additive one moves the state away from x*,
     and then practical stability is what can be claimed.
@@ -87,7 +89,7 @@ def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
             f"{where('equilibrium', '')}: the dynamics are not defined at the equilibrium "
             f"{at} (a division by zero)"
         ) from None
-    if all(is_zero_or_tiny(v) for v in values):
+    if not exactly or all(is_zero_or_tiny(v) for v in values):
         return
     if system.input_dimension:
         at += f", u* = {_vector(system.equilibrium_input)}"
@@ -96,10 +98,12 @@ def check_equilibrium(system: ControlAffineSystem, where: Where) -> None:
     change, wanted = "f(x*, u*)", "0"
     if not system.has_rates:
         change, wanted = "f(x*, u*) - x*", "x*"
+    place = where("equilibrium", "")
+    in_a_file = ", or give them in a table [set_point] instead where they are approximate"
     raise InputError(
-        f"{where('equilibrium', '')}: not an equilibrium: {change} = "
+        f"{place}: not an equilibrium: {change} = "
         f"({', '.join(shown(v) for v in values)}) at {at}; choose x* and u* with "
-        f"f(x*, u*) = {wanted}"
+        f"f(x*, u*) = {wanted}{in_a_file if '[' in place else ''}"
     )
 
 

@@ -40,7 +40,8 @@ class Description:
 
     ``states``, ``inputs`` and ``disturbances`` map names to units; ``equations`` maps each state to
     the right-hand side of ẋ, or of x⁺ in discrete time, in x, u and w. ``equilibrium`` is 0 where
-    it is silent. ``unsafe`` maps each set to its comparisons. ``symbols`` names sympy's symbols.
+    it is silent; unless ``at_rest`` it is a set point, near an equilibrium but none exactly.
+    ``unsafe`` maps each set to its comparisons. ``symbols`` names sympy's symbols.
     With a ``sample_time`` the system is the sampled one; everything else is said of the ODE.
     """
 
@@ -54,6 +55,7 @@ class Description:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     parameter_units: Mapping[str, str] = field(default_factory=dict)
     equilibrium: Mapping[str, Value] = field(default_factory=dict)
+    at_rest: bool = True
     input_limits: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     description: str = ""
     time: Time = "continuous"
@@ -176,7 +178,7 @@ class _Builder:
             disturbance_units=tuple(told.disturbances.values()),
             unsafe=self._unsafe(),
         )
-        check_equilibrium(system, where)
+        check_equilibrium(system, where, exactly=told.at_rest)
         check_input_cost(system, where)
         check_state_cost(system, where)
         check_unsafe(system, where)
@@ -207,10 +209,10 @@ class _Builder:
     def _equilibrium(self) -> tuple[Fraction, ...]:
         told, where = self._described, self._where
         known = [*told.states, *told.inputs]
-        self._refuse_unknown("equilibrium", told.equilibrium, known, "state or input")
+        table = "equilibrium" if told.at_rest else "set_point"
+        self._refuse_unknown(table, told.equilibrium, known, "state or input")
         return tuple(
-            rational(told.equilibrium.get(k, 0), self._constants, where("equilibrium", k))
-            for k in known
+            rational(told.equilibrium.get(k, 0), self._constants, where(table, k)) for k in known
         )
 
     def _dynamics(self) -> tuple[Expression, tuple[Expression, ...]]:

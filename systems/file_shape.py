@@ -169,6 +169,7 @@ class SystemFile(_Table):
     dynamics: dict[str, Annotated[str, _checked(_equation)]]
     domain: dict[str, Annotated[list[Any], _checked(_interval)]]
     equilibrium: dict[str, Annotated[Any, _checked(_value)]] = {}
+    set_point: dict[str, Annotated[Any, _checked(_value)]] | None = None
     cost: CostTable
     input_limits: dict[str, Annotated[list[Any], _checked(_interval)]] = {}
     disturbance_range: dict[str, Annotated[list[Any], _checked(_interval)]] = {}

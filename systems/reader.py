@@ -127,6 +127,10 @@ def _urgency(detail: ErrorDetails) -> int:
 def _description(shape: SystemFile, places: _Places) -> Description:
     check_names(shape.states, shape.inputs, shape.disturbances, shape.parameters, places)
     equations = _equations(shape, places)
+    if shape.equilibrium and shape.set_point is not None:
+        raise InputError(
+            f"{places.at(('set_point',))}: there is a table [equilibrium] as well; leave one out"
+        )
     if shape.inputs and shape.cost.R is None:
         raise InputError(f"{places.at(('cost',))}: R is missing; add for example R = 1")
     return Description(
@@ -139,7 +143,8 @@ def _description(shape: SystemFile, places: _Places) -> Description:
         input_cost=1 if shape.cost.R is None else shape.cost.R,
         parameters={k: p.value for k, p in shape.parameters.items()},
         parameter_units={k: p.unit for k, p in shape.parameters.items()},
-        equilibrium=shape.equilibrium,
+        equilibrium=shape.equilibrium if shape.set_point is None else shape.set_point,
+        at_rest=shape.set_point is None,
         input_limits=shape.input_limits,
         description=shape.system.description,
         time=shape.system.time,
