@@ -50,6 +50,10 @@ def run_options(table: ClaimTable, places: Places) -> dict[str, Any]:
         value = getattr(table.region, key)
         if value is not None:
             given[key] = (str(value), ("region", key))
+    for key in ("sample_time", "sample_method", "substeps"):
+        value = getattr(table, key)
+        if value is not None:
+            given[key] = (str(value), (key,))
     if table.rate is not None:
         given["alpha"] = (str(table.rate), ("rate",))
     return _parsed(command, ["-"], given, places)

@@ -66,6 +66,12 @@ def _count(value: object) -> object:
     return value
 
 
+def _steps(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("give a number of steps")
+    return value
+
+
 def _interval(value: object) -> tuple[Fraction, Fraction]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"give two ends, [lower, upper], not {_kind(value)}")
@@ -135,6 +141,9 @@ class ClaimTable(_Table):
     networks: Annotated[dict[str, Any], _checked(_settings)] | None = None
     theorem: Text = "asymptotic-stability"
     rate: Positive | None = None
+    sample_time: Positive | None = None
+    sample_method: Text | None = None
+    substeps: Annotated[int, _checked(_steps)] | None = None
     region: RegionTable = RegionTable()
     minimum: MinimumTable = MinimumTable()
     backends: Annotated[list[str], _checked(_texts)] = DEFAULT_BACKENDS

@@ -18,6 +18,7 @@ from cli.inputs import (
     requested,
 )
 from cli.learner_options import learner_settings, make_learner, rounds_of, with_defaults
+from cli.sampling import KEYS
 from systems.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def subject_of(claim: GateClaim) -> Subject:
     """Read the files that the claim names. Raises InputError, with the line of the wrong key."""
     with _at(claim, "system"):
         plant = load_plant(claim.system)
+    asked_for = [key for key in KEYS if claim.options[key] is not None]
+    if asked_for:
+        with _at(claim, asked_for[0]):
+            plant = load_plant(claim.system, claim.options)
     options = with_defaults(claim.options, plant)
     with _at(claim, *_culprit(claim)):
         asked = requested(options, plant)

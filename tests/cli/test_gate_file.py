@@ -12,6 +12,7 @@ from cli.commands import import_network, run
 from cli.gate.claim import Gate
 from cli.gate.file import read_gate, slugs_of
 from cli.gate.options import FLAGS, LEARNER_KEYS, NETWORK_KEYS
+from cli.sampling import KEYS
 from systems.errors import InputError
 
 GOOD = """\
@@ -182,6 +183,7 @@ def test_the_settings_are_those_of_run_and_import() -> None:
         "force",
         "as_json",
         "debug",
+        *KEYS,  # of the claim, not of its networks
     }
 
 

@@ -14,6 +14,7 @@ from learners.lqr import lqr_candidate
 from systems import sampled as sampling_module
 from systems import zoo
 from tests.cli.conftest import TOML, Run
+from tests.cli.gates import GateFiles
 
 LQR = ("--learner", "lqr", "--sample-time", "0.02")
 NAME = "pendulum sampled every 0.02 by RK4"
@@ -197,3 +198,42 @@ def test_the_options_know_what_systems_know() -> None:
     assert METHODS == sampling_module.METHODS and sampling_module.MOST_SUBSTEPS == 100
     assert sampling_of({}) is None
     assert load_plant("pendulum").settings() == {"system": "pendulum"}
+
+
+GATE = """\
+[[claim]]
+name = "held"
+system = "motor.toml"
+learner = "lqr"
+"""
+
+
+def test_a_gate_may_claim_something_of_a_sampled_system(gate: GateFiles) -> None:
+    """And what is certified of one sampling is nothing for another."""
+    names = set()
+    for more in ("", "sample_time = 0.1\n", 'sample_time = "1/5"\nsubsteps = 2\n'):
+        gate.write_text(GATE + more)
+        claim = gate.one()
+        assert claim["status"] == "proved" and claim["origin"] == "proved"
+        certificate = json.loads((gate.out / claim["certificate"]).read_text())
+        names.add(certificate["statement"]["system"]["name"])
+    assert gate.one()["origin"] == "cache"
+    sampled = {"motor sampled every 0.1 by RK4", "motor sampled every 0.2 by RK4 in 2 steps"}
+    assert names == {"motor", *sampled}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sample_time = 0", "sample_time: give a positive number"),
+        ('sample_time = 0.1\nsample_method = "heun"', "sample_method: "),
+        ("sample_time = 0.1\nsubsteps = 1.5", "substeps: give a number of steps"),
+        ("sample_time = 0.1\nsubsteps = 101", "substeps: "),
+        ("substeps = 2", "substeps: --substeps is for a sampled system"),
+    ],
+)
+def test_a_wrong_sampling_is_told_with_its_place(gate: GateFiles, line: str, message: str) -> None:
+    gate.write_text(f"{GATE}{line}\n")
+    ended = gate.run()
+    told = ended.err or ended.out
+    assert ended.code == 2 and message in told and "stability.toml:" in told
