@@ -14,6 +14,7 @@ from systems.from_sympy import from_sympy
 from systems.linearize import linearize
 from systems.parser import parse_expression
 from systems.reader import read_system
+from systems.sampled import Sampling, sampled
 from systems.simulate import Simulation, simulate
 from systems.tape import Tape, compile_tape
 
@@ -25,6 +26,7 @@ __all__ = [
     "Expression",
     "InputError",
     "Op",
+    "Sampling",
     "Simulation",
     "Tape",
     "UnsafeSet",
@@ -37,6 +39,7 @@ __all__ = [
     "linearize",
     "parse_expression",
     "read_system",
+    "sampled",
     "simulate",
     "substitute",
     "system_from_sympy",
