@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,18 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path | str, learner: str, task: Task, settings: Mapping[str, object]
+    path: Path | str,
+    learner: str,
+    task: Task,
+    settings: Mapping[str, object],
+    *,
+    free: Collection[str] = (),
 ) -> Any:
     """The state that :func:`save_checkpoint` was given, with tensors for its arrays.
 
-    Raises InputError where the file is damaged, or of another version, another learner, another
-    system or task, or other settings; both are named.
+    Settings in ``free`` may be others, such as how long a training is. Raises InputError where the
+    file is damaged, or of another version, another learner, another system or task, or other
+    settings; both are named.
     """
     header, arrays = read_archive(Path(path), KIND, VERSION)
     for what, theirs, ours in (
@@ -95,17 +101,19 @@ def load_checkpoint(
             f"{str(header.get('fingerprint'))[:12]}, this one has {mine[:12]}): its equations, "
             "costs, ranges or references differ; give those that it was made with, or train anew"
         )
-    _check_settings(path, header.get("settings"), json.loads(json.dumps(dict(settings))))
+    _check_settings(path, header.get("settings"), json.loads(json.dumps(dict(settings))), free)
     try:
         return _with_arrays(header["tree"], arrays)
     except (KeyError, RecursionError):
         raise InputError(f"{path}: is no {KIND} file, or is damaged; make it anew") from None
 
 
-def _check_settings(path: Path | str, theirs: object, ours: dict[str, Any]) -> None:
+def _check_settings(
+    path: Path | str, theirs: object, ours: dict[str, Any], free: Collection[str]
+) -> None:
     if not isinstance(theirs, dict):
         raise InputError(f"{path}: is no {KIND} file, or is damaged; make it anew")
-    for name in sorted({*theirs, *ours}):
+    for name in sorted({*theirs, *ours} - {*free}):
         if theirs.get(name) != ours.get(name):
             raise InputError(
                 f"{path}: was trained with {name} = {theirs.get(name)!r}, not {ours.get(name)!r}; "

@@ -83,7 +83,7 @@ class Starts:
 class Rollout:
     """Runs the environments for controllers with an encoder each; counts, and names what fails.
 
-    In the first ``episode_steps`` periods the environments are begun anew one after the other, so
+    In the first ``episode_steps`` periods, if given, the environments are begun anew one after the other, so
     that their episodes do not all end together. With ``starts``, every episode begins there.
     """
 
@@ -94,7 +94,7 @@ class Rollout:
         record: Record,
         system: ControlAffineSystem,
         *,
-        episode_steps: int = 1,
+        episode_steps: int = 0,
         starts: Starts | None = None,
     ) -> None:
         self.environment, self.encoders, self.record = environment, encoders, record
