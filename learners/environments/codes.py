@@ -8,7 +8,9 @@ CONSTANT = 0
 ADD, SUB, MUL, DIV, MIN, MAX = 1, 2, 3, 4, 5, 6
 ADD_NUMBER, MUL_NUMBER, DIV_NUMBER, MIN_NUMBER, MAX_NUMBER = 7, 8, 9, 10, 11
 NUMBER_SUB, NUMBER_DIV = 12, 13
-SIN, COS, TAN, EXP, LOG, SQRT, TANH, SIGMOID, SOFTPLUS, RELU, STEP = range(14, 25)
+MUL_ADD, MUL_NUMBER_ADD, MUL_FROM = 14, 15, 16
+"""p·q + r, p·c + q and r − p·q, rounded twice, as the two operations that they are made of."""
+SIN, COS, TAN, EXP, LOG, SQRT, TANH, SIGMOID, SOFTPLUS, RELU, STEP = range(17, 28)
 
 BINARY = {
     Op.ADD: ADD, Op.SUB: SUB, Op.MUL: MUL, Op.DIV: DIV, Op.MIN: MIN, Op.MAX: MAX,

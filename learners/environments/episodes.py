@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.environments import kernel
-from learners.environments.model import Model, evaluate
+from learners.environments.model import FAR, Model, evaluate
 from learners.environments.streams import Streams
 from learners.environments.troubles import Troubles
 from systems.errors import InputError
@@ -27,9 +27,6 @@ from systems.words import input_names, state_names
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-FAR = 1000.0
-"""A state that ended its episode and is further off than so many times its scale is not handed out:
-no network could take it."""
 MOST_REDRAWS = 1000
 """So often a start without physical meaning is drawn anew."""
 
@@ -226,8 +223,7 @@ class Episodes:
     # Drawing.
 
     def _draw_starts(self, rows: NDArray[np.intp]) -> Array:
-        box = self.task.starts
-        low, high = (np.array([float(v) for v in e]) for e in (box.lower, box.upper))
+        low, high = self._model.starts
         out = self._start_streams.uniform(rows, low, high)
         if not self.task.physical:
             return out
@@ -281,23 +277,25 @@ class Episodes:
     def _explain(self, after: Array, costs: Array, flags: NDArray[np.uint8]) -> tuple[str, ...]:
         """Count and name what ended episodes; puts usable numbers in the place of others."""
         names, rows = list[str](), np.flatnonzero(flags)
-        x, margins = after[rows], self.margins(after[rows])
-        finite = np.isfinite(x)
-        far = ~(np.abs(x - self.task.centre) <= FAR * np.array(self.task.scale))
-        for j, name in enumerate(state_names(self.task.system)):
-            names += self._note(f"{name} is not finite", rows[~finite[:, j]])
-            names += self._note(
-                f"{name} is {FAR:g} times its scale", rows[far[:, j] & finite[:, j]]
-            )
+        x = after[rows]
+        far = ~(np.abs(x - self._model.centre) <= self._model.far)
         gone = far.any(axis=1)
-        after[rows[gone]] = self.states[rows[gone]]
-        for k, limit in enumerate(self.task.physical):
-            left = ~(margins[:, k] >= 0.0) & ~gone
-            if self._note(f"{limit.name} does not hold", rows[left]):
-                names.append(limit.name)
+        if gone.any():
+            for j in np.flatnonzero(far.any(axis=0)).tolist():
+                name, finite = state_names(self.task.system)[j], np.isfinite(x[:, j])
+                names += self._note(f"{name} is not finite", rows[~finite])
+                names += self._note(f"{name} is {FAR:g} times its scale", rows[far[:, j] & finite])
+            after[rows[gone]] = self.states[rows[gone]]
+        left = ~(self.margins(x) >= 0.0)
+        left[gone] = False
+        for k in np.flatnonzero(left.any(axis=0)).tolist():
+            limit = self.task.physical[k].name
+            self._note(f"{limit} does not hold", rows[left[:, k]])
+            names.append(limit)
         costly = rows[flags[rows] & kernel.COST_NOT_FINITE != 0]
-        names += self._note("the cost is not finite", costly)
-        costs[costly] = self.exit_costs
+        if len(costly):
+            names += self._note("the cost is not finite", costly)
+            costs[costly] = self.exit_costs
         return tuple(names)
 
     def _note(self, kind: str, rows: NDArray[np.intp]) -> list[str]:

@@ -22,7 +22,7 @@ from learners.environments import codes
 F = TypeVar("F", bound=Callable[..., object])
 Index = int | np.uint64
 
-ROWS = 64
+ROWS = 128
 LANES = np.uint64(ROWS)
 """Rows of a block. Unsigned, as all indices of the inner loops are: an index that could be negative
 keeps a loop out of vector instructions."""
@@ -125,6 +125,22 @@ def _arithmetic(code: int, c: float, R: np.ndarray, o: Index, p: Index, q: Index
 
 
 @_jit
+def _joined(
+    code: int, c: float, R: np.ndarray, o: Index, p: Index, q: Index, r: Index, n: Index
+) -> None:
+    """o = p q + r, p c + q or r - p q, rounded twice."""
+    if code == codes.MUL_ADD:
+        for i in range(n):
+            R[o + i] = R[p + i] * R[q + i] + R[r + i]
+    elif code == codes.MUL_NUMBER_ADD:
+        for i in range(n):
+            R[o + i] = R[p + i] * c + R[q + i]
+    else:
+        for i in range(n):
+            R[o + i] = R[r + i] - R[p + i] * R[q + i]
+
+
+@_jit
 def _extremes(code: int, c: float, R: np.ndarray, o: Index, p: Index, q: Index, n: Index) -> None:
     """Minima and maxima; NaN stays NaN."""
     if code == codes.MIN:
@@ -185,10 +201,12 @@ def run(code: np.ndarray, numbers: np.ndarray, R: np.ndarray, lanes: Index) -> N
     """One program on one block; register k is R[k·LANES:]."""
     for k in range(len(code)):
         op, o, p = code[k, 0], code[k, 1] * LANES, code[k, 2] * LANES
-        if op < codes.SIN:
-            _arithmetic(op, numbers[k], R, o, p, code[k, 3] * LANES, lanes)
-        else:
+        if op >= codes.SIN:
             _function(op, R, o, p, lanes)
+        elif op >= codes.MUL_ADD:
+            _joined(op, numbers[k], R, o, p, code[k, 3] * LANES, code[k, 4] * LANES, lanes)
+        else:
+            _arithmetic(op, numbers[k], R, o, p, code[k, 3] * LANES, lanes)
 
 
 @_jit

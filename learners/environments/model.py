@@ -14,6 +14,9 @@ from systems.task import Noise, References, Task
 
 Array = NDArray[np.float64]
 
+FAR = 1000.0
+"""A state that ended its episode and is further off than so many times its scale is not handed out:
+no network could take it."""
 EXIT_SHARE = 100.0
 """The exit cost is this many times the largest cost found at starts: staying there for ever, at a
 discount of 0.99."""
@@ -23,8 +26,9 @@ discount of 0.99."""
 class Model:
     """A task compiled: the program of its transition, and the numbers that go with it.
 
-    ``limits`` (2, m), ``noise`` (2, n or 0) and ``disturbance`` (2, p) have rows low and high, or
-    sigma and bound; ``targets`` (K, n + m) are the references with their inputs.
+    ``limits`` (2, m), ``disturbance`` (2, p) and ``starts`` (2, n) have rows low and high,
+    ``noise`` (2, n or 0) sigma and bound. ``targets`` (K, n + m) are the references with their
+    inputs. A state further than ``far`` (n,) from ``centre`` is far off.
     """
 
     program: Program
@@ -35,6 +39,9 @@ class Model:
     disturbance: Array
     targets: Array
     exit_costs: Array
+    starts: Array
+    centre: Array
+    far: Array
 
     @staticmethod
     def of(task: Task, noise: Noise | None) -> Model:
@@ -53,6 +60,9 @@ class Model:
             disturbance=np.empty((2, 0)) if box is None else _floats(box.lower, box.upper),
             targets=targets,
             exit_costs=_exit_costs(task, made, targets),
+            starts=_floats(task.starts.lower, task.starts.upper),
+            centre=np.array(task.centre),
+            far=FAR * np.array(task.scale),
         )
 
 

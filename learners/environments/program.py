@@ -8,6 +8,7 @@ left is arithmetic, in the order in which the tape states it, so that the number
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,9 +27,9 @@ Value = int | float
 class Program:
     """Scalar instructions; the first ``inputs`` registers hold the input vector.
 
-    ``code`` is (I, 4) uint64: operation, target, first and second operand, the three of them
-    registers. ``numbers`` (I,) are the constants of the operations that have one. ``outputs`` are
-    registers, in order, and ``sizes`` says how many of them belong to each output expression.
+    ``code`` is (I, 5) uint64: operation, target, and up to three operands, all of them registers.
+    ``numbers`` (I,) are the constants of the operations that have one. ``outputs`` are registers,
+    in order, and ``sizes`` says how many of them belong to each output expression.
     """
 
     inputs: int
@@ -43,8 +44,13 @@ def compile_program(outputs: Sequence[Expression], inputs: Sequence[Expression])
     """The program of expressions of the variables ``inputs``, which make up its input vector."""
     tape = compile_tape(outputs, inputs)
     scalars = _Scalars(tape)
-    wanted = [v for o in tape.outputs for v in scalars.entries[o]]
-    return _allocate(scalars, wanted, tape.output_sizes)
+    wanted = [
+        scalars.emit(codes.CONSTANT, number=v) if isinstance(v, float) else v
+        for o in tape.outputs
+        for v in scalars.entries[o]
+    ]
+    steps = _joined(scalars.steps, scalars.inputs, wanted)
+    return _allocate(steps, scalars.inputs, wanted, tape.output_sizes)
 
 
 @dataclass(frozen=True)
@@ -148,21 +154,44 @@ class _Scalars:
         return self.emit(codes.FROM_NUMBER.get(op, codes.WITH_NUMBER[op]), q, number=p)
 
 
-def _allocate(scalars: _Scalars, wanted: list[Value], sizes: tuple[int, ...]) -> Program:
+def _joined(steps: list[_Step], inputs: int, outputs: list[int]) -> list[_Step]:
+    """Products that nothing but one sum or difference needs become part of it."""
+    uses = Counter(a for step in steps for a in step.args)
+    uses.update(outputs)
+    out = list(steps)
+    for index, step in enumerate(steps):
+        if step.code not in (codes.ADD, codes.SUB):
+            continue
+        p, q = step.args
+        for factor, other in ((q, p), (p, q)):
+            product = steps[factor - inputs] if factor >= inputs else None
+            if product is None or uses[factor] > 1 or (step.code == codes.SUB and factor == p):
+                continue
+            if product.code == codes.MUL_NUMBER:
+                number = product.number if step.code == codes.ADD else -product.number
+                out[index] = _Step(codes.MUL_NUMBER_ADD, (*product.args, other), number)
+                break
+            if product.code == codes.MUL:
+                code = codes.MUL_ADD if step.code == codes.ADD else codes.MUL_FROM
+                out[index] = _Step(code, (*product.args, other))
+                break
+    return out
+
+
+def _allocate(
+    steps: list[_Step], inputs: int, outputs: list[int], sizes: tuple[int, ...]
+) -> Program:
     """Give every scalar a register, and a register that is no longer needed to the next one.
 
     The target is never a register that the same instruction reads, as loops over separate memory
     run in vector instructions.
     """
-    outputs = [
-        scalars.emit(codes.CONSTANT, number=v) if isinstance(v, float) else v for v in wanted
-    ]
-    first, last = scalars.inputs, _last_uses(scalars, outputs)
-    register = {i: i for i in range(first)}
+    last = _last_uses(steps, inputs, outputs)
+    register = {i: i for i in range(inputs)}
     free: list[int] = []
-    count = first
+    count = inputs
     rows, numbers = [], []
-    for index, step in enumerate(scalars.steps, start=first):
+    for index, step in enumerate(steps, start=inputs):
         if index not in last:
             continue  # nothing needs it
         if free:
@@ -170,26 +199,26 @@ def _allocate(scalars: _Scalars, wanted: list[Value], sizes: tuple[int, ...]) ->
         else:
             target, count = count, count + 1
         args = [register[a] for a in step.args]
-        rows.append([step.code, target, *args, *[0] * (2 - len(args))])
+        rows.append([step.code, target, *args, *[0] * (3 - len(args))])
         numbers.append(step.number)
         register[index] = target
         free.extend(sorted({register[a] for a in step.args if last[a] == index}))
     return Program(
-        inputs=first,
+        inputs=inputs,
         registers=max(count, 1),
-        code=np.array(rows, dtype=np.uint64).reshape(-1, 4),
+        code=np.array(rows, dtype=np.uint64).reshape(-1, 5),
         numbers=np.array(numbers, dtype=np.float64),
         outputs=np.array([register[o] for o in outputs], dtype=np.uint64),
         sizes=sizes,
     )
 
 
-def _last_uses(scalars: _Scalars, outputs: list[int]) -> dict[int, int]:
+def _last_uses(steps: list[_Step], inputs: int, outputs: list[int]) -> dict[int, int]:
     """For every scalar that an output depends on, the last step that reads it."""
-    end = scalars.inputs + len(scalars.steps)
+    end = inputs + len(steps)
     last = dict.fromkeys(outputs, end)
-    for index in range(end - 1, scalars.inputs - 1, -1):
+    for index in range(end - 1, inputs - 1, -1):
         if index in last:
-            for a in scalars.steps[index - scalars.inputs].args:
+            for a in steps[index - inputs].args:
                 last.setdefault(a, index)
     return last

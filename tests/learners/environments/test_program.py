@@ -31,6 +31,18 @@ EXACT: dict[str, Callable[[Expression], Expression]] = {
     "stacked": lambda x: ex.stack([x[1], ex.constant([1, 2]), x[0]]),
     "an input itself": lambda x: x,
     "numbers only": lambda x: ex.stack([ex.constant([1, "0.1"]), ex.pi()]),
+    "sums of products": lambda x: ex.stack(
+        [
+            x[0] * x[1] + x[2],
+            x[2] + x[0] * "0.1",
+            x[2] - x[0] * x[1],
+            x[0] * x[1] - x[2],
+            x[2] - "0.3" * x[0],
+            x[0] * "0.7" - x[2],
+            x[0] * x[2] + x[1] * x[2],
+            (x[0] * x[1] + x[2]) * x[1] + x[0] * x[1],
+        ]
+    ),
     "nested": lambda x: (x - 1) * (x + ex.pi()) / (2 + x * x),
 }
 
