@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cli.actor_critic import check_installed, settings_of
 from cli.inputs import Plant, floats
 from cli.learners import FIRST_POLICY, LEARNERS, OPTIONS, LearnerEntry, flag, users
 from cli.output import note
@@ -108,6 +109,8 @@ def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
             f"the learner {entry.name} has no --activation {activation}; "
             f"use --activation {' or '.join(entry.activations)}"
         )
+    if entry.episodic:
+        return _actor_critic(entry, options, plant)
     settings = {option: options[option] for option in entry.options}
     if settings.get("initial_gain") is not None:
         settings["initial_gain"] = _gain(settings["initial_gain"])
@@ -116,6 +119,17 @@ def make_learner(options: Mapping[str, Any], plant: Plant) -> Learner:
     if entry.seeded:
         settings["seed"] = options["seed"]
     made = learner_class(entry)(**settings)
+    made.check_for(plant.system)
+    learner: Learner = made
+    return learner
+
+
+def _actor_critic(entry: LearnerEntry, options: Mapping[str, Any], plant: Plant) -> Learner:
+    check_installed(entry)
+    if _given(options):
+        raise InputError(f"the learner {entry.name} takes no initial policy; leave it out")
+    kind = learner_class(entry)
+    made = kind(**settings_of(kind, options, plant))
     made.check_for(plant.system)
     learner: Learner = made
     return learner

@@ -25,6 +25,10 @@ class LearnerEntry:
     among the settings of a run only where they differ from their default, so that an old folder is
     still found to be the same run. ``activations``: those it takes. ``seeded``: whether it takes a
     seed. ``refits``: whether counterexamples change what it finds; else ``run`` makes one round.
+    ``episodic``: an actor-critic, which learns from episodes. It trains for minutes, so that the
+    time limit of a run is for the proofs alone; it takes a system in discrete time, and samples any
+    other as its task says; and its training can be kept in a file and taken up again
+    (:mod:`cli.actor_critic`).
     """
 
     name: str
@@ -36,6 +40,7 @@ class LearnerEntry:
     activations: tuple[str, ...] = ()
     seeded: bool = True
     refits: bool = True
+    episodic: bool = False
 
 
 _ENTRIES = (
@@ -91,6 +96,22 @@ _ENTRIES = (
         {},
         seeded=False,
         refits=False,
+    ),
+    LearnerEntry(
+        "lac",
+        "LAC",
+        "Lyapunov actor-critic: a network that learns from episodes, for minutes",
+        "learners.lac:LyapunovActorCritic",
+        {"episodes": None, "hidden": None, "checkpoint": None},
+        episodic=True,
+    ),
+    LearnerEntry(
+        "dlac",
+        "DLAC",
+        "as lac, with a network of its own for every subsystem",
+        "learners.dlac:DistributedActorCritic",
+        {"episodes": None, "hidden": None, "partition": None, "checkpoint": None},
+        episodic=True,
     ),
 )
 

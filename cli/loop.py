@@ -15,7 +15,7 @@ from cli.outcome import counterexample_row, outcome, reason_of, word
 from cli.output import note, say, say_json
 from cli.progress import ProgressBars
 from cli.training_watch import TrainingWatch
-from cli.transcript import proof_rows, row, training_row, verdict_row
+from cli.transcript import proof_rows, row, sampling_rows, training_row, verdict_row
 from systems.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Loop:
     seed: int
     folder: RunFolder | None
     panel: Panel
+    count_training: bool = True
     lines: list[str] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
@@ -70,6 +71,8 @@ class Loop:
 
             def on_trained(number: int, candidate: Candidate, elapsed: float) -> None:
                 bars.clear()
+                if not self.count_training:
+                    clock.start += elapsed
                 self._trained(number, candidate, elapsed)
 
             for last in refine(
@@ -84,6 +87,7 @@ class Loop:
                 seed=self.seed,
                 resume=repair,
                 trained=trained,
+                count_training=self.count_training,
             ):
                 bars.clear()
                 self._proved(last)
@@ -144,10 +148,13 @@ class Loop:
             )
 
     def _trained(self, number: int, candidate: Candidate, elapsed: float) -> None:
+        if not self.lines:
+            for line in sampling_rows(self.plant.system):
+                self._tell(line)
         if number > 1:
             self._tell(f"round {number}")
         line = training_row(candidate, elapsed)
-        if elapsed > self.time_limit:
+        if self.count_training and elapsed > self.time_limit:
             words = f"training alone took longer than the time limit of {self.time_limit:g} s"
             line += "\n" + row("note", f"{words}; give more with --time-limit, or learn less")
         self._tell(line)

@@ -129,7 +129,7 @@ constants = chained(
         type=Seconds(),
         default="60",
         show_default=True,
-        help="Seconds for proofs (of run: training included).",
+        help="Seconds for proofs (of run: training included, but for that of lac and dlac).",
     ),
 )
 
@@ -192,6 +192,29 @@ training = chained(
         "--order",
         type=click.IntRange(2, 8),
         help="The highest degree of the polynomial." + of("order"),
+    ),
+    click.option(
+        "--episodes",
+        type=click.IntRange(1, 10_000_000),
+        help="Of lac and dlac: so many are learned from. Where left out: what suffices for the "
+        "systems of the zoo.",
+    ),
+    click.option(
+        "--hidden",
+        metavar="N,N",
+        help="Of lac and dlac: the actor's hidden layers, such as 32,32. Where left out: 32,32.",
+    ),
+    click.option(
+        "--partition",
+        metavar="X:U;X:U",
+        help="Of dlac: which controller has which states and inputs, such as x1,x2:u1;x3:u2. Where "
+        "left out: the zoo's, or one controller.",
+    ),
+    click.option(
+        "--checkpoint",
+        metavar="FILE",
+        type=click.Path(),
+        help="Of lac and dlac: go on from the training that a former train or run kept there.",
     ),
     click.option(
         "--initial-gain",

@@ -87,7 +87,11 @@ def _rounded(seconds: float) -> str:
 
 
 def training_words(entry: Mapping[str, object]) -> str:
-    """Iteration 3/10, step 40/400, 100 unknowns, HJB residual 1.0e-02."""
+    """Iteration 3/10, step 40/400, 100 unknowns, HJB residual 1.0e-02; of an actor-critic, episode
+    120/4000, mean cost 3.2, critic loss 1.0e-02, entropy -1.1, multiplier 0.8, constraint -1e-03.
+    """
+    if "episode" in entry:
+        return _episode_words(entry)
     parts = [_of(entry, "iteration", "iterations"), _of(entry, "step", "steps")]
     unknowns = entry.get("unknowns")
     if isinstance(unknowns, int | float):
@@ -97,6 +101,21 @@ def training_words(entry: Mapping[str, object]) -> str:
         parts.append(f"HJB residual {residual:.1e}")
     elif isinstance(loss, float):
         parts.append(f"loss {loss:.1e}")
+    return ", ".join(p for p in parts if p)
+
+
+def _episode_words(entry: Mapping[str, object]) -> str:
+    parts = [_of(entry, "episode", "episodes")]
+    for key, words, form in (
+        ("return", "mean cost", ".3g"),
+        ("critic_loss", "critic loss", ".1e"),
+        ("entropy", "entropy", ".2g"),
+        ("multiplier", "multiplier", ".2g"),
+        ("constraint", "constraint", ".1e"),
+    ):
+        value = entry.get(key)
+        if isinstance(value, int | float) and math.isfinite(value):
+            parts.append(f"{words} {value:{form}}")
     return ", ".join(p for p in parts if p)
 
 

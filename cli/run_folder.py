@@ -37,9 +37,9 @@ CONTENTS = {
 OURS = {
     "candidate.json", "certificate.json", "report.md", "report.html", "trajectories.csv",
     "region.png", "paving.png", "trajectories.png", "training.png", "training.csv",
-    "system.toml", "contradiction.json",
+    "system.toml", "contradiction.json", "checkpoint.npz",
 }  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|html|png|csv|toml)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}\.(json|md|html|png|csv|toml|npz)")
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{12}\.tmp")
 
 
@@ -152,7 +152,8 @@ class RunFolder:
         try:
             yield
         except InputError:
-            if self.data["status"] == "started" and set(self.data["files"]) <= {SYSTEM}:
+            made = {n for n in self.data["files"] if (self.path / n).exists()}
+            if self.data["status"] == "started" and made <= {SYSTEM}:
                 self._give_back()
             raise
 

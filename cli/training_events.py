@@ -27,6 +27,13 @@ TAGS = {
     "ghjb_residual_max": "residual/GHJB max",
     "policy_change": "policy change",
 }
+EPISODIC_TAGS = {
+    "return": "episode/mean cost",
+    "critic_loss": "episode/critic loss",
+    "entropy": "episode/entropy",
+    "multiplier": "episode/multiplier",
+    "constraint": "episode/constraint",
+}
 STEP_TAG = "loss by step"
 
 
@@ -64,6 +71,10 @@ class TrainingEvents:
             return
         self._writer_of(entry.round)
         self._steps += 1
+        told = {
+            tag: v for k, tag in EPISODIC_TAGS.items() if (v := entry.numbers.get(k)) is not None
+        }
+        self._write(entry.round, int(entry.numbers.get("episode", self._steps)), told)
         loss = entry.numbers.get("loss")
         if loss is not None:
             self._write(entry.round, self._steps, {STEP_TAG: loss})

@@ -1,4 +1,5 @@
-"""One picture of training: residuals, the policy's change, and V's level sets by iteration."""
+"""One picture of training: residuals, the policy's change, and V's level sets by iteration; of an
+actor-critic, the costs of its episodes and what its constraint does."""
 
 from __future__ import annotations
 
@@ -24,7 +25,22 @@ LOOKS = {
     "hjb_residual_max": ("HJB residual (max)", style.BLUE, "o"),
     "hjb_residual_rms": ("HJB residual (rms)", style.GREEN, "s"),
     "policy_change": ("change of the policy", style.PURPLE, "D"),
+    "return": ("mean cost of an episode", style.BLUE, "o"),
+    "critic_loss": ("loss of the critic", style.ORANGE, "^"),
+    "multiplier": ("multiplier of the constraint", style.PURPLE, "D"),
+    "entropy": ("entropy", style.GREEN, "s"),
+    "constraint": ("constraint", style.RED, "v"),
 }
+PANELS = (
+    ("loss", "hjb_residual_max", "hjb_residual_rms"),
+    ("policy_change",),
+    ("return", "critic_loss"),
+    ("multiplier",),
+    ("entropy", "constraint"),
+)
+"""What shares a scale."""
+SIGNED = ("entropy", "constraint")
+"""What may be negative, and is shown on a plain scale."""
 WIDEST, NARROWEST = 4.5, 1.0
 MOST_MARKED = 60
 """Iterations that still get a marker each."""
@@ -38,8 +54,7 @@ SMALL = 8.5
 def training_picture(record: TrainingRecord, stage: Stage) -> bytes | None:
     """The picture as PNG; None where there is nothing to draw. Needs matplotlib."""
     there = [k for k in LOOKS if any(_told(e, k) for e in record.entries)]
-    fits = [k for k in there if k != "policy_change"]
-    panels = [names for names in (fits, [k for k in there if k == "policy_change"]) if names]
+    panels = [names for panel in PANELS if (names := [k for k in panel if k in there])]
     if not panels:
         return None
     with style.styled():
@@ -47,13 +62,16 @@ def training_picture(record: TrainingRecord, stage: Stage) -> bytes | None:
 
 
 def _told(entry: Entry, name: str) -> bool:
-    """Whether there is a number that a logarithmic scale can show."""
+    """Whether there is a number that its scale can show."""
+    if name in SIGNED:
+        return abs(entry.numbers.get(name, np.inf)) < 1 / SMALLEST
     return SMALLEST < entry.numbers.get(name, 0.0) < 1 / SMALLEST
 
 
 def _drawn(record: TrainingRecord, stage: Stage, panels: list[list[str]]) -> bytes:
     values = slice_of(stage, record.learnt)
-    figure = style.new_figure(6.2 if values is None else 11.6, 6.0 if len(panels) > 1 else 4.8)
+    high = (4.8, 6.0, 7.6)[min(len(panels), 3) - 1]
+    figure = style.new_figure(6.2 if values is None else 11.6, high)
     name = stage.title.replace("$", r"\$")
     figure.suptitle(f"{name}: training", weight="bold")
     left: Any = figure
@@ -63,21 +81,34 @@ def _drawn(record: TrainingRecord, stage: Stage, panels: list[list[str]]) -> byt
         draw = _curves if stage.dimension == 1 else _levels
         draw(right.subplots(), stage, record, values)
         style.legend_below(right, right.axes, columns=3)
-    heights = [1.6, 1.0][: len(panels)]
+    heights = [1.6, *(1.0 for _ in panels[1:])]
     grid = left.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     where, along, starts = positions(record.entries)
     for axes, names in zip(grid, panels, strict=True):
         _series(axes, record.entries, where, names)
         _rounds(axes, starts, named=axes is grid[0])
         axes.set_title(_title(names))
+        if axes is not grid[0] and len(names) > 1:
+            axes.legend(fontsize=SMALL, loc="best")
     grid[-1].set_xlabel(along)
     style.legend_below(left, grid[0], columns=3)
     return style.png(figure)
 
 
+TITLES = {
+    "policy_change": "Change of the policy",
+    "return": "Mean accumulated cost of an episode, and the critic's loss",
+    "critic_loss": "Loss of the critic",
+    "multiplier": "Multiplier of the Lyapunov constraint",
+    "entropy": r"Entropy, and the constraint $E[\Delta L + \alpha_3 c] \leq 0$",
+    "constraint": r"The constraint $E[\Delta L + \alpha_3 c] \leq 0$",
+}
+"""Of a panel, by its first curve."""
+
+
 def _title(names: Sequence[str]) -> str:
-    if "policy_change" in names:
-        return "Change of the policy"
+    if names[0] in TITLES:
+        return TITLES[names[0]]
     if "loss" not in names:
         return "Residual of the Hamilton-Jacobi-Bellman equation"
     return "Loss" if len(names) == 1 else "Loss, and residual of the HJB equation"
@@ -87,7 +118,12 @@ def positions(entries: Sequence[Entry]) -> tuple[Array, str, list[tuple[int, flo
     """Where each entry stands on one axis for all rounds, what that axis counts, and where each
     round begins. Steps lie between the iterations; where there is one iteration only, they count.
     """
-    by_step = all(e.iteration == 1 for e in entries) and not all(e.ends_iteration for e in entries)
+    episodic = all("episode" in e.numbers for e in entries)
+    by_step = (
+        not episodic
+        and all(e.iteration == 1 for e in entries)
+        and not all(e.ends_iteration for e in entries)
+    )
     last: dict[tuple[int, int], int] = {}
     for e in entries:
         key = e.round, e.iteration
@@ -99,13 +135,16 @@ def positions(entries: Sequence[Entry]) -> tuple[Array, str, list[tuple[int, flo
             offset, previous = furthest, e.round
             starts.append((e.round, offset + 0.5 if e.ends_iteration else offset))
         most = last[e.round, e.iteration] + 1
-        if by_step:
+        if episodic:
+            at = e.numbers["episode"]
+        elif by_step:
             at = float(most if e.step is None else e.step)
         else:
             at = float(e.iteration) if e.step is None else e.iteration - 1 + e.step / most
         out.append(offset + at)
         furthest = max(furthest, out[-1])
-    return np.array(out), "optimiser step" if by_step else "iteration", starts
+    along = "episode" if episodic else "optimiser step" if by_step else "iteration"
+    return np.array(out), along, starts
 
 
 def _series(axes: Axes, entries: Sequence[Entry], where: Array, names: Sequence[str]) -> None:
@@ -124,7 +163,10 @@ def _series(axes: Axes, entries: Sequence[Entry], where: Array, names: Sequence[
             [], [], color=colour, marker=marker if marked else None, markersize=4.5, linewidth=1.5,
             label=words,
         )  # fmt: skip
-    _logarithmic(axes)
+    if names[0] in SIGNED:
+        axes.axhline(0.0, color=style.GREY, linewidth=0.9, zorder=1)
+    else:
+        _logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, axis="y")
     open_sides(axes)

@@ -1,9 +1,11 @@
-"""What training told while it went on: residuals, losses and value functions, round by round."""
+"""What training told while it went on: residuals, losses and value functions, round by round;
+of an actor-critic the costs of its episodes, and what its constraint and its entropy do."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -17,7 +19,12 @@ Array = NDArray[np.float64]
 Value = Callable[[Array], Array]
 
 SERIES = ("loss", "hjb_residual_max", "hjb_residual_rms", "ghjb_residual_max", "policy_change")
+EPISODIC = ("return", "critic_loss", "entropy", "multiplier", "constraint")
+"""Of an actor-critic: the mean accumulated cost of an episode, the critic's loss, the entropy of
+the policy, the multiplier of the Lyapunov constraint, and E[L(s') - L(s) + alpha3 c]."""
 COLUMNS = ("round", "iteration", "step", *SERIES, "unknowns", "box")
+MORE_COLUMNS = ("episode", *EPISODIC)
+"""Columns of a table that has anything to put there."""
 MOST_STEPS = 4000
 """Optimiser steps that are kept; where there are more, every second one is let go."""
 MOST_VALUES = 32
@@ -28,7 +35,8 @@ MOST_VALUES = 32
 class Entry:
     """One entry of training: the end of an iteration, or a step within one (``step`` is not None).
 
-    ``numbers`` may hold each of :data:`SERIES`, "unknowns" and "box".
+    ``numbers`` may hold each of :data:`SERIES` and :data:`EPISODIC`, "unknowns", "box" and
+    "episode".
     """
 
     round: int
@@ -83,6 +91,10 @@ class TrainingRecord:
         if self._finished:
             self.round, self._finished = self.round + 1, False
         numbers = {k: v for k in COLUMNS[3:] if (v := _number(told.get(k))) is not None}
+        for name in MORE_COLUMNS:  # a mean over no episode is no number yet
+            found = _number(told.get(name))
+            if found is not None and math.isfinite(found):
+                numbers[name] = found
         value = told.get("value")
         ends = callable(value) or "policy_change" in numbers or _whole(told.get("step")) is None
         entry = Entry(
@@ -126,11 +138,13 @@ class TrainingRecord:
 
 def as_csv(entries: Iterable[Entry]) -> str:
     """A table with a line for every entry; what was not told is left empty."""
-    out = io.StringIO()
+    out, entries = io.StringIO(), list(entries)
+    more = [name for name in MORE_COLUMNS if any(name in e.numbers for e in entries)]
+    columns = [*COLUMNS, *more]
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow(columns)
     for e in entries:
-        numbers = [e.numbers.get(name) for name in COLUMNS[3:]]
+        numbers = [e.numbers.get(name) for name in columns[3:]]
         row = [e.round, e.iteration, e.step, *numbers]
         table.writerow(["" if v is None else repr(v) for v in row])
     return out.getvalue()
@@ -140,16 +154,17 @@ def from_csv(text: str) -> list[Entry]:
     """What :func:`as_csv` wrote. Raises InputError where it did not."""
     try:
         head, *rows = csv.reader(io.StringIO(text))
-        if tuple(head) != COLUMNS:
+        more = [name for name in MORE_COLUMNS if name in head]
+        if head != [*COLUMNS, *more]:
             raise ValueError
-        return [_entry(row) for row in rows]
+        return [_entry(row, head[3:]) for row in rows]
     except (csv.Error, ValueError, OverflowError):
         raise InputError("is no table of training, or a damaged one") from None
 
 
-def _entry(row: Sequence[str]) -> Entry:
+def _entry(row: Sequence[str], names: Sequence[str]) -> Entry:
     first, iteration, step, *rest = row
-    numbers = {k: float(v) for k, v in zip(COLUMNS[3:], rest, strict=True) if v}
+    numbers = {k: float(v) for k, v in zip(names, rest, strict=True) if v}
     found = Entry(int(first), int(iteration), int(step) if step else None, numbers)
     if min(found.round, found.iteration) < 1:
         raise ValueError

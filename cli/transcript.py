@@ -42,6 +42,15 @@ def decimal(value: Fraction, digits: int = 6, up: bool = False) -> str:
     return f"{float(cut):.{digits}g}"
 
 
+def sampling_rows(system: ControlAffineSystem) -> list[str]:
+    """Of a sampled system, the line that says what is trained and proved; else none."""
+    if system.sampling is None:
+        return []
+    from systems.sampled import unsampled
+
+    return [row("system", f"{unsampled(system).name}, {system.sampling.describe()}")]
+
+
 def training_row(candidate: Candidate, elapsed: float) -> str:
     """What the learner did, and what it has to say of it, a line each."""
     record = candidate.provenance
@@ -71,6 +80,9 @@ def _sizes(record: Mapping[str, object]) -> Iterator[str]:
         yield f"order {order}"
     if isinstance(neurons, int):
         yield f"{layers} x {neurons} neurons" if (layers or 1) > 1 else f"{neurons} neurons"
+    hidden = stated.get("hidden")
+    if isinstance(hidden, list | tuple):
+        yield " x ".join(str(width) for width in hidden) + " neurons"
     done = record.get("iterations")
     if isinstance(done, int):
         yield f"{done} iteration{'' if done == 1 else 's'}"
@@ -80,7 +92,10 @@ def _sizes(record: Mapping[str, object]) -> Iterator[str]:
 
 
 def _residual(record: Mapping[str, object]) -> str:
-    """How well its equation holds at points that it was not fitted to."""
+    """How well its equation holds at points that it was not fitted to; or where its V is from."""
+    witness = record.get("witness")
+    if isinstance(witness, Mapping):
+        return f"V: {witness.get('name')}"
     for key, equation in (("hjb_residual_max", "HJB"), ("zubov_residual_max", "Zubov")):
         value = record.get(key)
         if isinstance(value, float):

@@ -39,7 +39,7 @@ from certify.candidate import Candidate
 from learners.actor_critic.record import Progress, Record
 from learners.actor_critic.running import one_thread, require_torch
 from learners.actor_critic.view import reference_arrays, whole
-from learners.extra_points import checked_points
+from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.expression import Expression
@@ -104,7 +104,8 @@ class LyapunovActorCritic:
     linear: bool = True
     starts: float = 1.0
     seed: int = 0
-    _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _first: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _kept: Kept = field(default_factory=Kept, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in (
@@ -153,16 +154,37 @@ class LyapunovActorCritic:
     ) -> Candidate:
         """Train on a system, in the task that :func:`learners.environments.task_for` makes of it.
 
-        The control is the frozen mean action; V is the critic under it, anchored at x*. With
-        ``extra_points`` (M, n), such as counterexamples, of ``extra_weights`` (M,), the first
-        training goes on for a share ``further``: episodes begin there, and their transitions are in
-        every batch. The first training is kept, so that this is all it takes; the result is the
-        same where it has to be done again. Raises InputError as :meth:`check_for`.
+        The control is the frozen mean action; V is the critic under it, anchored at x*, or what
+        falls on more of the domain (:mod:`learners.policy_rounds`). Of ``extra_points`` (M, n),
+        counterexamples of ``extra_weights`` (M,), those that the policy is to blame for make the
+        first training go on for a share ``further``: episodes begin there, and their transitions
+        are in every batch. The first training is kept, so that this is all it takes; the result is
+        the same where it has to be done again. Raises InputError as :meth:`check_for`.
         """
-        task = self._task(system)
-        points, weights = checked_points(system, extra_points, extra_weights)
-        trained = self.train(task, extra=(points, weights), progress=progress)
-        return trained.candidate(system)
+        task, kept = self._task(system), self._kept
+
+        def train(wanted: Wanted) -> TrainedPolicy:
+            if wanted.starts is None:
+                trained = self.train(
+                    task, progress=progress, checkpoint=kept.file, resume=kept.resume
+                )
+            else:
+                extra = wanted.starts, np.ones(len(wanted.starts))
+                trained = self.train(task, extra=extra, progress=progress)
+            control = trained.policy.expression(
+                system, system.equilibrium, system.equilibrium_input
+            )
+            return TrainedPolicy(control, lambda: trained.value(system), None, trained.figures)
+
+        return propose(
+            system, train, kept, seed=self.seed,
+            extra_points=extra_points, extra_weights=extra_weights,
+        )  # fmt: skip
+
+    def keep_in(self, file: Path | None, start: Path | None = None) -> None:
+        """Where a first training is kept while it goes on, and taken up again; ``start`` is the
+        file of another one, to begin with."""
+        self._kept.file, self._kept.start = file, start
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin: no torch, no inputs, no task."""
@@ -204,15 +226,15 @@ class LyapunovActorCritic:
         with one_thread():
             lac = Lac(self, task, record)
             course = Course(lac, task, record, self.seed)
-            kept = self._kept.get(key)
+            kept = self._first.get(key)
             if resume is not None:
-                kept = load_checkpoint(resume, LEARNER, task, self.settings())
+                kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=("updates",))
             if kept is not None:
                 course.restore(kept)
             if lac.focus is None:
                 plan = Plan(self.updates, self.judged, last=self.final_rate)
                 course.run(plan, save, LEARNER, self.settings())
-                self._kept[key] = course.state()
+                self._first[key] = course.state()
             if lac.focus is None and extra is not None and len(extra[0]):
                 lac.focus_on(*extra)
                 course.best = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -38,9 +39,9 @@ class Wanted:
     """What a training is asked for: all of it, or to go on.
 
     ``former`` is the state that a former one left, None for a new one. Where it goes on, ``starts``
-    (M, n) are states from which the policy did not converge: they belong into the replay and among
-    the starts of episodes, under a heavier Lyapunov constraint; and ``share`` says how long, of the
-    length of a first training.
+    (M, n) are all states so far from which a policy did not converge: they belong into the replay
+    and among the starts of episodes, under a heavier Lyapunov constraint; and ``share`` says how
+    long, of the length of a first training.
     """
 
     former: object | None = None
@@ -71,11 +72,24 @@ class Train(Protocol):
 
 @dataclass
 class Kept:
-    """What one round leaves for the next. It belongs to a learner, but is no setting of it."""
+    """What one round leaves for the next. It belongs to a learner, but is no setting of it.
 
+    ``file``: where a training's state is kept while it goes on, so that one that was interrupted
+    is taken up again; ``start``: of a former training, to begin with. Both are up to whoever runs
+    the learner, before :meth:`fit`.
+    """
+
+    file: Path | None = None
+    start: Path | None = None
     policy: TrainedPolicy | None = None
     system: ControlAffineSystem | None = None
+    starts: Array | None = None
     trainings: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def resume(self) -> Path | None:
+        """The file that a first training is taken up from, if any: its own rather than another."""
+        return self.file if self.file is not None and self.file.exists() else self.start
 
     def of(self, system: ControlAffineSystem) -> TrainedPolicy | None:
         """The policy of a former round on this very system."""
@@ -91,28 +105,28 @@ def propose(
     seed: int = 0,
     extra_points: Array | None = None,
     extra_weights: Array | None = None,
-    former: Callable[[], object | None] = lambda: None,
 ) -> Candidate:
     """A candidate: the policy, trained, or trained further, or as it was; and a V for it.
 
     Without ``extra_points`` a training begins anew. With them, it is the next round, and ``kept``
-    has what the last one left; after an interruption ``former`` may find the state of the policy in
-    a file. The provenance holds ``witness`` (which V, and what was tried), and ``trainings``: what
+    has what the last one left; after an interruption it does not, and the first training is made,
+    or found in its file, again. The provenance holds ``witness`` (which V, and what was tried), and ``trainings``: what
     was trained, why, and how long that took. Raises InputError where the training does, or points
     do not fit.
     """
     began = time.perf_counter()
     extra = checked_points(system, extra_points, extra_weights)
-    last = kept.of(system)
-    if not len(extra[0]):
-        kept.trainings, last = [], None
+    policy = kept.of(system) if len(extra[0]) else None
+    if policy is None:
+        kept.trainings, kept.starts = [], None
         policy = _trained(train, Wanted(), kept, "")
-    else:
-        policy = last or _found_again(train, kept, former)
+    if len(extra[0]):
         starts = weak_starts(FrozenLoop(system, policy.control), extra[0], seed)
         if len(starts):
             words = f"did not converge from {len(starts)} of {len(extra[0])} counterexamples"
-            policy = _trained(train, Wanted(policy.state, starts, SHARE), kept, words)
+            before = [] if kept.starts is None else [kept.starts]
+            kept.starts = np.unique(np.vstack([*before, starts]), axis=0)
+            policy = _trained(train, Wanted(policy.state, kept.starts, SHARE), kept, words)
     kept.policy, kept.system = policy, system
     solving = time.perf_counter()
     with single_threaded_blas():
@@ -128,14 +142,6 @@ def _trained(train: Train, wanted: Wanted, kept: Kept, why: str) -> TrainedPolic
         {"why": why, "share": wanted.share, "seconds": time.perf_counter() - started}
     )
     return policy
-
-
-def _found_again(train: Train, kept: Kept, former: Callable[[], object | None]) -> TrainedPolicy:
-    """The policy of a run that was interrupted: from its file, else trained anew."""
-    state = former()
-    if state is None:
-        return _trained(train, Wanted(), kept, "")
-    return train(Wanted(state, None, 0.0))
 
 
 def weak_starts(loop: FrozenLoop, points: Array, seed: int) -> Array:

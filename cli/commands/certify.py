@@ -35,7 +35,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     from cli.outcome import counterexample_row, outcome, reason_of
     from cli.panel import panel_of
     from cli.progress import ProgressBars
-    from cli.transcript import proof_rows, verdict_row
+    from cli.transcript import proof_rows, sampling_rows, verdict_row
     from cli.warm_up import warm_up
 
     plant = load_plant(system, options)
@@ -75,7 +75,8 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     result = told.result
     found = result.counterexample
     rows = [] if found is None else [counterexample_row(found, result, 1)]
-    lines = [*proof_rows(own, panel.counts_own), *told.rows(), verdict_row(result, result.verdict)]
+    lines = [*sampling_rows(plant.system), *proof_rows(own, panel.counts_own), *told.rows()]
+    lines.append(verdict_row(result, result.verdict))
     lines += told.last_rows()
     open_reason = None
     if not panel.asks and is_wanted(asked, result.verdict):

@@ -36,6 +36,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     Constants that are left out are searched for. With --out, leaves candidate, certificate and
     report in that folder; after Ctrl-C the same command goes on where it stopped.
     """
+    from cli.actor_critic import keep_state, sampled_by_task
     from cli.evidence import lacking, retell
     from cli.inputs import constant_settings, load_plant, requested
     from cli.learner_options import (
@@ -45,11 +46,12 @@ def command(system: str, as_json: bool, **options: Any) -> int:
         rounds_of,
         with_defaults,
     )
+    from cli.learners import LEARNERS
     from cli.loop import Loop
     from cli.panel import panel_of
     from cli.run_folder import RunFolder
 
-    plant = load_plant(system, options)
+    plant = sampled_by_task(load_plant(system, options), LEARNERS[options["learner"]])
     asked = requested(options, plant)
     panel = panel_of(options)
     note_ignored(options)
@@ -74,9 +76,11 @@ def command(system: str, as_json: bool, **options: Any) -> int:
                 note(f"{folder.path} holds this run already, finished{lacking(folder)}")
                 return retell(former, as_json)
             note(f"{wrong}; the run is repeated from what is left")
+    keep_state(learner, options, folder)
     loop = Loop(
-        plant, learner, asked, rounds, options["time_limit"], options["seed"], folder, panel
-    )
+        plant, learner, asked, rounds, options["time_limit"], options["seed"], folder, panel,
+        count_training=not LEARNERS[options["learner"]].episodic,
+    )  # fmt: skip
     try:
         with nullcontext() if folder is None else folder.unless_refused():
             return loop.run(as_json)

@@ -25,15 +25,17 @@ def command(system: str, as_json: bool, **options: Any) -> int:
 
     With --out, writes DIR/candidate.json for certify. Nothing is proved yet.
     """
+    from cli.actor_critic import keep_state, sampled_by_task
     from cli.inputs import load_plant
     from cli.learner_options import learner_settings, make_learner, note_ignored, with_defaults
+    from cli.learners import LEARNERS
     from cli.outcome import nothing_decided
     from cli.progress import ProgressBars
     from cli.run_folder import RunFolder
     from cli.training_watch import TrainingWatch
-    from cli.transcript import row, training_row
+    from cli.transcript import row, sampling_rows, training_row
 
-    plant = load_plant(system, options)
+    plant = sampled_by_task(load_plant(system, options), LEARNERS[options["learner"]])
     note_ignored(options)
     options = with_defaults(options, plant)
     learner = make_learner(options, plant)
@@ -53,18 +55,19 @@ def command(system: str, as_json: bool, **options: Any) -> int:
             note(f"{wrong}; it is trained again")
     started = time.perf_counter()
     held = nullcontext() if folder is None else folder.unless_refused()
+    keep_state(learner, options, folder)
     watch = TrainingWatch(plant.system, folder)
     with held, watch, ProgressBars() as bars:
         candidate = learner.fit(plant.system, progress=watch.hearing(bars.training))
     elapsed = time.perf_counter() - started
-    line = training_row(candidate, elapsed)
+    lines = [*sampling_rows(plant.system), training_row(candidate, elapsed)]
     record = nothing_decided(
         "trained only; certify proves it or refutes it",
         system=plant.system.name,
         seconds={"train": elapsed, "prove": 0.0},
         training={k: v for k, v in candidate.provenance.items() if k != "history"},
         candidate=None,
-        transcript=[line],
+        transcript=lines,
     )
     if folder is not None:
         from certify.candidate_file import save_candidate
@@ -73,7 +76,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
             "candidate.json", lambda p: save_candidate(candidate, p, plant.system.name)
         )
         record["candidate"] = str(path)
-        record["transcript"] = [line, row("candidate", str(path))]
+        record["transcript"] = [*lines, row("candidate", str(path))]
         folder.save(status="finished", outcome=record)
         watch.trained(candidate)
         watch.finish()
