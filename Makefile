@@ -58,8 +58,8 @@ $(VENV)/.ready-demo: $(VENV)/.created pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.created pyproject.toml constraints.txt
-	@echo "installing stableproof[report,onnx,smt,dreal,lirpa,dev] and auto-LiRPA into $(VENV)"
-	@$(INSTALL) ".[report,onnx,smt,dreal,lirpa,dev]"
+	@echo "installing stableproof[train,rl,nmpc,report,onnx,smt,dreal,lirpa,dev] and auto-LiRPA into $(VENV)"
+	@$(INSTALL) ".[train,rl,nmpc,report,onnx,smt,dreal,lirpa,dev]"
 	@$(PIP) --no-deps auto-LiRPA
 	@touch $@
 
