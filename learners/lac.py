@@ -23,11 +23,12 @@ or is silent there:
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,7 +40,7 @@ from certify.candidate import Candidate
 from learners.actor_critic.record import Progress, Record
 from learners.actor_critic.running import one_thread, require_torch
 from learners.actor_critic.view import reference_arrays, whole
-from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose
+from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose, weak_points
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
 from systems.expression import Expression
@@ -96,7 +97,7 @@ class LyapunovActorCritic:
     multiplier_rate: float = 1e-3
     least_multiplier: float = 1.0
     alpha3: float = 0.5
-    entropy: float = -2.0
+    entropy: float = -3.0
     relative: float | None = 0.01
     judged: int = 10
     further: float = 0.1
@@ -186,6 +187,10 @@ class LyapunovActorCritic:
         file of another one, to begin with."""
         self._kept.file, self._kept.start = file, start
 
+    def weak_points(self, system: ControlAffineSystem, candidate: Candidate, seed: int) -> Array:
+        """States (M, n) to go on from where a proof failed without showing any."""
+        return weak_points(system, candidate, seed)
+
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin: no torch, no inputs, no task."""
         self._task(system)
@@ -216,13 +221,17 @@ class LyapunovActorCritic:
         """
         require_torch("LAC")
         whole(task)
-        from learners.actor_critic.checkpoint import fingerprint, load_checkpoint
+        from learners.actor_critic.checkpoint import fingerprint, load_checkpoint, save_checkpoint
         from learners.actor_critic.course import Course, Plan
 
         task = dataclasses.replace(task, partition=())  # one controller sees the whole
         began, key = time.perf_counter(), fingerprint(task)
-        save = None if checkpoint is None else Path(checkpoint)
         record = Record(progress)
+
+        def save(course: Course) -> None:
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, LEARNER, task, self.settings(), course.state())
+
         with one_thread():
             lac = Lac(self, task, record)
             course = Course(lac, task, record, self.seed)
@@ -232,18 +241,16 @@ class LyapunovActorCritic:
             if kept is not None:
                 course.restore(kept)
             if lac.focus is None:
-                plan = Plan(self.updates, self.judged, last=self.final_rate)
-                course.run(plan, save, LEARNER, self.settings())
+                course.run(Plan(0, self.updates, self.judged, 1.0, self.final_rate), save)
                 self._first[key] = course.state()
             if lac.focus is None and extra is not None and len(extra[0]):
                 lac.focus_on(*extra)
                 course.best = None
             if lac.focus is not None:
-                more = self.updates + math.ceil(self.further * self.updates)
-                judged = max(1, math.ceil(self.further * self.judged))
-                last = FURTHER_RATE * self.final_rate
-                plan = Plan(more, judged, FURTHER_RATE, last, since=self.updates)
-                course.run(plan, save, LEARNER, self.settings())
+                until = self.updates + math.ceil(self.further * self.updates)
+                judged = math.ceil(self.further * self.judged)
+                rates = (FURTHER_RATE, FURTHER_RATE * self.final_rate)
+                course.run(Plan(self.updates, until, judged, *rates), save)
             best = course.take_best()
         lac.warn_of_bounds()
         figures: dict[str, object] = {
@@ -482,6 +489,26 @@ class Lac:
 
         actors = (frozen(self.actor, self.view),)
         return Policy(self.task.system.name, actors, self.references, self.reference_inputs)
+
+    def value_function(self) -> Callable[[Array], Array] | None:
+        """L under the mean action as it is now, of states (N, n), where there is one reference."""
+        import torch
+
+        if self.view.tracks:
+            return None
+        actor, critic = copy.deepcopy(self.actor), copy.deepcopy(self.critic)
+        reference, inputs = (torch.from_numpy(a) for a in (self.references, self.reference_inputs))
+
+        def value(states: Array) -> Array:
+            x = torch.from_numpy(np.array(states, dtype=np.float64))
+            seen = self.encoder(x, reference.expand(len(x), -1), inputs.expand(len(x), -1))
+            with torch.no_grad():
+                action = actor.act(seen.error, seen.reference, seen.steady)
+                L = critic(seen.error, action - seen.rest, seen.reference)[0]
+                out: Array = (L - critic.log_rest[0].exp()).double().numpy()
+            return out
+
+        return value
 
     def state(self) -> dict[str, Any]:
         """All that the further course depends on, as a tree of arrays and plain data."""

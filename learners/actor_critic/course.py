@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from learners.actor_critic.checkpoint import module_state, restore_module, save_checkpoint
+from learners.actor_critic.checkpoint import module_state, restore_module
 from learners.actor_critic.judge import Judgement, judge
 from learners.actor_critic.policy import Policy
 from learners.actor_critic.record import Record
 from systems.errors import InputError
 from systems.task import Task
+
+Array = NDArray[np.float64]
 
 ROWS = 50
 """Of the record, in a training."""
@@ -48,25 +50,35 @@ class Algorithm(Protocol):
         """Learning rates, of what they were at first."""
 
     def policy(self) -> Policy: ...
+    def value_function(self) -> Callable[[Array], Array] | None:
+        """L under the mean action as it is now, of states (N, n), where there is one reference."""
+        ...
+
     def state(self) -> dict[str, Any]: ...
     def restore(self, state: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``updates`` in all, policies judged ``judged`` times, rates that fall from ``first`` to
-    ``last`` of what they were. A further stage has the same ``since``: where it began."""
+    """One stage of a training: from ``since`` to ``until`` updates, policies judged ``judged``
+    times, learning rates from ``first`` to ``last`` of what the settings say."""
 
-    updates: int
+    since: int
+    until: int
     judged: int
-    first: float = 1.0
-    last: float = 0.1
-    since: int = 0
+    first: float
+    last: float
 
     def rate(self, done: int) -> float:
         """The factor of the learning rates after so many updates."""
-        share = min(1.0, (done - self.since) / max(1, self.updates - self.since))
-        return self.first + (self.last - self.first) * share
+        share = (done - self.since) / max(1, self.until - self.since)
+        return self.first + (self.last - self.first) * min(1.0, share)
+
+    def passed(self, before: int, now: int, parts: int) -> bool:
+        """Whether one of so many equal parts of the stage ended since ``before``."""
+        every = max(1, (self.until - self.since) // parts)
+        crossed = (before - self.since) // every != (now - self.since) // every
+        return crossed or now >= self.until
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +91,8 @@ class Best:
 
 
 class Course:
-    """Runs an algorithm by a plan. The same state leads to the same end, bit for bit."""
+    """Runs an algorithm by a plan, then perhaps another. The same state leads to the same end, bit
+    for bit."""
 
     def __init__(self, algorithm: Algorithm, task: Task, record: Record, seed: int) -> None:
         self.algorithm, self.task, self.record, self.seed = algorithm, task, record, seed
@@ -88,31 +101,23 @@ class Course:
         self.seconds = 0.0
         self.diverged = False
 
-    def run(
-        self, plan: Plan, save: Path | None, learner: str, settings: Mapping[str, object]
-    ) -> None:
-        """Go on until the plan is done; ``save``: where a checkpoint goes after every judgement."""
+    def run(self, plan: Plan, save: Callable[[Course], None] | None = None) -> None:
+        """Go on until the plan is done; ``save`` is called after every judgement."""
         algorithm = self.algorithm
         if not algorithm.updates:
             algorithm.begin()
-        while algorithm.updates < plan.updates and not self.diverged:
+        while algorithm.updates < plan.until and not self.diverged:
             began, before = time.perf_counter(), algorithm.updates
             algorithm.set_rate(plan.rate(before))
-            for figures in algorithm.period(plan.updates - before):
+            for figures in algorithm.period(plan.until - before):
                 self._add(figures)
             self.seconds += time.perf_counter() - began
-            length = plan.updates - plan.since
-            if self._passed(before, plan, max(1, length // ROWS)):
+            if plan.passed(before, algorithm.updates, ROWS):
                 self._write_row(plan)
-            if self._passed(before, plan, max(1, length // plan.judged)):
-                self._judge()
+            if plan.passed(before, algorithm.updates, plan.judged):
+                self._judge(plan)
                 if save is not None and not self.diverged:
-                    save_checkpoint(save, learner, self.task, settings, self.state())
-
-    def _passed(self, before: int, plan: Plan, every: int) -> bool:
-        now = self.algorithm.updates
-        crossed = (before - plan.since) // every != (now - plan.since) // every
-        return crossed or now == plan.updates
+                    save(self)
 
     def _add(self, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
@@ -122,16 +127,14 @@ class Course:
     def _write_row(self, plan: Plan) -> None:
         means = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums.clear()
-        done = self.algorithm.updates
-        self.record.row(
-            step=done,
-            steps=plan.updates,
-            share=done / plan.updates,
-            **means,
-            **self.algorithm.figures(),
-        )
+        self.record.row(**self._where(plan), **means, **self.algorithm.figures())
 
-    def _judge(self) -> None:
+    def _where(self, plan: Plan) -> dict[str, float | int]:
+        done = self.algorithm.updates
+        share = (done - plan.since) / (plan.until - plan.since)
+        return {"step": done, "steps": plan.until, "share": share}
+
+    def _judge(self, plan: Plan) -> None:
         """Keep the policy if it is the best so far. Weights that are not finite cannot recover."""
         algorithm, name = self.algorithm, self.task.system.name
         parameters = [p for network in algorithm.networks for p in network.parameters()]
@@ -152,6 +155,9 @@ class Course:
         if self.best is None or found.better_than(self.best.judgement):
             weights = [module_state(network) for network in algorithm.networks]
             self.best = Best(found, algorithm.updates, weights)
+        if self.record.progress is not None:
+            told = {**self._where(plan), "value": algorithm.value_function()}
+            self.record.tell(told, always=True)
 
     def take_best(self) -> Best:
         """Put the best policy's weights into the networks. Raises InputError where there is none.

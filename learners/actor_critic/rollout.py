@@ -83,8 +83,9 @@ class Starts:
 class Rollout:
     """Runs the environments for controllers with an encoder each; counts, and names what fails.
 
-    In the first ``episode_steps`` periods, if given, the environments are begun anew one after the other, so
-    that their episodes do not all end together. With ``starts``, every episode begins there.
+    In the first ``episode_steps`` periods, if given, the environments are begun anew one after the
+    other, so that their episodes do not all end together. With ``starts``, every episode begins
+    there.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,9 +30,7 @@ def actor_of(view: View, seed: int = 0, *, anchored: bool = True) -> FrozenActor
     g = np.random.default_rng(seed)
     n, m = len(view.states), len(view.inputs)
     sizes = [n * (2 if view.tracks else 1), 6, 5]
-    layers = tuple(
-        (g.normal(size=(b, a)), g.normal(size=b)) for a, b in zip(sizes, sizes[1:], strict=False)
-    )
+    layers = tuple((g.normal(size=(b, a)), g.normal(size=b)) for a, b in itertools.pairwise(sizes))
     return FrozenActor(
         view, layers, g.normal(size=(m, 5)), g.normal(size=(m, n)), g.normal(size=m), anchored
     )
