@@ -27,9 +27,6 @@ Where the paper is silent, or its hyperparameters do not train (``published()`` 
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learners.actor_critic.running import one_thread, require_torch
 from learners.dlac_candidate import propose_quadratic
 from learners.dlac_partition import partition_of, partition_text
 from learners.dlac_settings import Hyperparameters
@@ -102,24 +100,25 @@ class DistributedActorCritic(Hyperparameters):
         *,
         progress: Progress | None = None,
         checkpoint: Path | None = None,
-        resume: bool = False,
+        resume: bool | Path = False,
     ) -> TrainedControllers:
         """Run Algorithm 1. With ``checkpoint``, the training is written there at every evaluation;
-        with ``resume`` it goes on from there, to the same result bit for bit.
+        with ``resume`` it goes on from there, or from another such file, to the same result bit for
+        bit.
 
         Raises InputError for a partition or a task that does not fit, or a checkpoint of something
         else.
         """
-        task = self.task_with_partition(task)
-        _require_torch()
+        require_torch("DLAC")
         from learners.dlac_training import Training
 
-        with _one_thread():
-            training = Training(self, task, progress)
-            if resume:
-                if checkpoint is None:
-                    raise InputError("give the checkpoint to resume from")
-                training.load(checkpoint)
+        file = checkpoint if resume is True else resume or None
+        if resume is True and file is None:
+            raise InputError("give the checkpoint to resume from")
+        with one_thread():
+            training = Training(self, self.task_with_partition(task), progress)
+            if file is not None:
+                training.load(file)
             return training.run(checkpoint)
 
     def fit(
@@ -139,27 +138,33 @@ class DistributedActorCritic(Hyperparameters):
         passed between the controllers. Raises InputError for a system, a partition or points that
         do not fit.
         """
-        task = self._task_of(system)
+        task, kept = self._task_of(system), self._kept
+        found = kept.resume or False
         from learners.dlac_training import Training
 
         def train(wanted: Wanted) -> TrainedPolicy:
-            with _one_thread():
-                training = wanted.former
-                if not isinstance(training, Training):
-                    training = Training(self, task, progress)
-                else:
+            training = wanted.former
+            if not isinstance(training, Training):
+                trained = self.train(task, progress=progress, checkpoint=kept.file, resume=found)
+            else:
+                with one_thread():
                     training.go_on(wanted.share, wanted.starts)
-                trained = training.run()
+                    trained = training.run()
             control = trained.policy.expression(
                 system, system.equilibrium, system.equilibrium_input
             )
-            return TrainedPolicy(control, None, training, self._provenance(trained))
+            return TrainedPolicy(control, None, trained.training, self._provenance(trained))
 
         make = propose_quadratic if system.state_dimension > MOST_STATES else propose
         return make(
             system, train, self._kept, seed=self.seed,
             extra_points=extra_points, extra_weights=extra_weights,
         )  # fmt: skip
+
+    def keep_in(self, file: Path | None, start: Path | None = None) -> None:
+        """Where :meth:`fit` keeps a first training while it goes on, and takes it up again;
+        ``start`` is the file of another one, to begin with."""
+        self._kept.file, self._kept.start = file, start
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin. Nothing is trained."""
@@ -170,7 +175,7 @@ class DistributedActorCritic(Hyperparameters):
         from learners.actor_critic.view import reference_arrays, view_of
         from learners.environments import task_for
 
-        _require_torch()
+        require_torch("DLAC")
         task = self.task_with_partition(task_for(system))
         inputs = reference_arrays(task)[1]
         for subsystem in task.partition:
@@ -203,24 +208,3 @@ class DistributedActorCritic(Hyperparameters):
     def hyperparameters(self) -> Hyperparameters:
         """Those of a single controller."""
         return Hyperparameters(**{f.name: getattr(self, f.name) for f in fields(Hyperparameters)})
-
-
-def _require_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise InputError(
-            "DLAC needs torch, which is not installed; install it with: pip install "
-            '"stableproof[train]"'
-        )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small networks are slower on several threads, and differ in the last bits."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

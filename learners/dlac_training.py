@@ -39,7 +39,7 @@ USUAL_STARTS = 1000
 @dataclass(frozen=True, eq=False)
 class TrainedControllers:
     """What a training leaves: the policy, the controllers with their critics, the record of figures
-    and warnings, and what passed between the controllers."""
+    and warnings, what passed between the controllers, and the training itself, to go on."""
 
     task: Task
     policy: Policy
@@ -47,6 +47,7 @@ class TrainedControllers:
     record: Record
     traffic: Traffic
     seconds: float
+    training: Training
 
 
 class Training:
@@ -84,6 +85,7 @@ class Training:
             episode_steps=task.episode_steps,
         )
         self.periods = -(-settings.steps // settings.environments)
+        self.warm_up = min(settings.warm_up, self.periods // 10)
         self.period = 0
         self.constraint = np.nan
         self.seconds = 0.0
@@ -95,7 +97,7 @@ class Training:
             began = time.perf_counter()
             self.collect()
             self.period += 1
-            if self.period >= settings.warm_up and self.period % settings.interval == 0:
+            if self.period >= self.warm_up and self.period % settings.interval == 0:
                 for _ in range(settings.rounds):
                     self.round()
             self.seconds += time.perf_counter() - began
@@ -106,7 +108,7 @@ class Training:
                     self.save(checkpoint)
         return TrainedControllers(
             self.task, self.policy(), self.controllers, self.record, self.channel.traffic,
-            self.seconds,
+            self.seconds, self,
         )  # fmt: skip
 
     def go_on(self, share: float, starts: Array | None) -> None:
@@ -207,7 +209,9 @@ class Training:
     def load(self, path: Path) -> None:
         """Go on from what :meth:`save` wrote. Raises InputError, naming both, where it is of
         another version, system, task, partition or settings."""
-        state = load_checkpoint(path, "dlac", self.task, self._saved_settings())
+        state = load_checkpoint(
+            path, "dlac", self.task, self._saved_settings(), free=("steps", "evaluations")
+        )
         try:
             self._restore(state)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError):
