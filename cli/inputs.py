@@ -109,6 +109,28 @@ def load_candidate_for(plant: Plant, path: str) -> Candidate:
     return candidate
 
 
+def with_claim(options: Mapping[str, Any], plant: Plant) -> dict[str, Any]:
+    """The options, with the claim that the system allows where none was given, which a note tells.
+
+    A set point of the zoo that is no exact equilibrium leaves set-point convergence to claim.
+    """
+    import click
+    from click.core import ParameterSource
+
+    from cli.output import note
+    from systems import zoo
+
+    given = click.get_current_context().get_parameter_source("claim")
+    known = zoo.entry(plant.source) if plant.text is None else None
+    if given is not ParameterSource.DEFAULT or known is None or known.set_point is None:
+        return dict(options)
+    note(
+        f"{plant.system.name}: --claim set-point-convergence, since the set point is no exact "
+        "equilibrium"
+    )
+    return {**options, "claim": "set-point-convergence"}
+
+
 def requested(options: Mapping[str, Any], plant: Plant | None = None) -> Requested:
     """The constants asked for. Raises InputError where they contradict each other or the system."""
     from certify.result import Requested

@@ -118,33 +118,30 @@ def positions(entries: Sequence[Entry]) -> tuple[Array, str, list[tuple[int, flo
     """Where each entry stands on one axis for all rounds, what that axis counts, and where each
     round begins. Steps lie between the iterations; where there is one iteration only, they count.
     """
-    episodic = all("episode" in e.numbers for e in entries)
-    by_step = (
-        not episodic
-        and all(e.iteration == 1 for e in entries)
-        and not all(e.ends_iteration for e in entries)
-    )
+    episodic = any("episode" in e.numbers for e in entries)
+    by_step = all(e.iteration == 1 for e in entries) and not all(e.ends_iteration for e in entries)
     last: dict[tuple[int, int], int] = {}
     for e in entries:
         key = e.round, e.iteration
         last[key] = max(last.get(key, 0), e.step or 0)
-    out, starts, offset, furthest = [], [], 0.0, 0.0
+    out, starts, offset, furthest, episode = [], [], 0.0, 0.0, 0.0
     previous: int | None = None
     for e in entries:
         if e.round != previous:
-            offset, previous = furthest, e.round
+            offset, previous, episode = furthest, e.round, 0.0
             starts.append((e.round, offset + 0.5 if e.ends_iteration else offset))
         most = last[e.round, e.iteration] + 1
         if episodic:
-            at = e.numbers["episode"]
+            at = episode = e.numbers.get("episode", episode)
         elif by_step:
             at = float(most if e.step is None else e.step)
         else:
             at = float(e.iteration) if e.step is None else e.iteration - 1 + e.step / most
         out.append(offset + at)
         furthest = max(furthest, out[-1])
-    along = "episode" if episodic else "optimiser step" if by_step else "iteration"
-    return np.array(out), along, starts
+    if episodic:
+        return np.array(out), "episode", starts
+    return np.array(out), "optimiser step" if by_step else "iteration", starts
 
 
 def _series(axes: Axes, entries: Sequence[Entry], where: Array, names: Sequence[str]) -> None:

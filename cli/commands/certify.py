@@ -31,7 +31,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     from certify import Budget, prove_stability
     from cli.evidence import leave_contradiction, leave_evidence, tell
     from cli.first_region import EXTRA, first_region, first_region_rows, is_wanted
-    from cli.inputs import constant_settings, load_candidate_for, load_plant, requested
+    from cli.inputs import constant_settings, load_candidate_for, load_plant, requested, with_claim
     from cli.outcome import counterexample_row, outcome, reason_of
     from cli.panel import panel_of
     from cli.progress import ProgressBars
@@ -39,6 +39,7 @@ def command(system: str, candidate: str, as_json: bool, **options: Any) -> int:
     from cli.warm_up import warm_up
 
     plant = load_plant(system, options)
+    options = with_claim(options, plant)
     asked = requested(options, plant)
     panel = panel_of(options)
     proposal = load_candidate_for(plant, candidate)

@@ -128,10 +128,11 @@ def _proved(
 ) -> tuple[Plant, StabilityResult]:
     """What can be proved of a candidate."""
     from certify import Budget, prove_stability
-    from cli.inputs import load_candidate_for, load_plant, requested
+    from cli.inputs import load_candidate_for, load_plant, requested, with_claim
     from cli.warm_up import warm_up
 
     plant = load_plant(target, options)
+    options = with_claim(options, plant)
     asked = requested(options, plant)
     proposal = load_candidate_for(plant, candidate)
     warm_up()

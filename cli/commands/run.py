@@ -38,7 +38,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     """
     from cli.actor_critic import keep_state, sampled_by_task
     from cli.evidence import lacking, retell
-    from cli.inputs import constant_settings, load_plant, requested
+    from cli.inputs import constant_settings, load_plant, requested, with_claim
     from cli.learner_options import (
         learner_settings,
         make_learner,
@@ -52,6 +52,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     from cli.run_folder import RunFolder
 
     plant = sampled_by_task(load_plant(system, options), LEARNERS[options["learner"]])
+    options = with_claim(options, plant)
     asked = requested(options, plant)
     panel = panel_of(options)
     note_ignored(options)

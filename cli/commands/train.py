@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli.errors import StoppedByUserError
 from cli.options import common, out, seed, training
 from cli.output import note, say, say_json
 from cli.sampling import sampling
@@ -25,7 +26,7 @@ def command(system: str, as_json: bool, **options: Any) -> int:
 
     With --out, writes DIR/candidate.json for certify. Nothing is proved yet.
     """
-    from cli.actor_critic import keep_state, sampled_by_task
+    from cli.actor_critic import CHECKPOINT, keep_state, sampled_by_task
     from cli.inputs import load_plant
     from cli.learner_options import learner_settings, make_learner, note_ignored, with_defaults
     from cli.learners import LEARNERS
@@ -57,8 +58,13 @@ def command(system: str, as_json: bool, **options: Any) -> int:
     held = nullcontext() if folder is None else folder.unless_refused()
     keep_state(learner, options, folder)
     watch = TrainingWatch(plant.system, folder)
-    with held, watch, ProgressBars() as bars:
-        candidate = learner.fit(plant.system, progress=watch.hearing(bars.training))
+    try:
+        with held, watch, ProgressBars() as bars:
+            candidate = learner.fit(plant.system, progress=watch.hearing(bars.training))
+    except KeyboardInterrupt:
+        kept = folder is not None and (folder.path / CHECKPOINT).exists()
+        goes_on = "; the same command goes on where this one stopped" if kept else ""
+        raise StoppedByUserError(f"interrupted{goes_on}") from None
     elapsed = time.perf_counter() - started
     lines = [*sampling_rows(plant.system), training_row(candidate, elapsed)]
     record = nothing_decided(
