@@ -11,8 +11,9 @@ from certify.candidate_file import load_candidate, save_candidate
 from cli.inputs import load_plant
 from cli.sampling import KEYS, METHODS, sampling_of
 from learners.lqr import lqr_candidate
-from systems import sampled as sampling_module
 from systems import zoo
+from systems.sampled import METHODS as KNOWN
+from systems.sampled import MOST_SUBSTEPS
 from tests.cli.conftest import TOML, Run
 from tests.cli.gates import GateFiles
 
@@ -195,7 +196,7 @@ def test_a_damaged_record_is_told(proved: Path, stableproof: Run, key: str, valu
 
 
 def test_the_options_know_what_systems_know() -> None:
-    assert METHODS == sampling_module.METHODS and sampling_module.MOST_SUBSTEPS == 100
+    assert METHODS == KNOWN and MOST_SUBSTEPS == 100
     assert sampling_of({}) is None
     assert load_plant("pendulum").settings() == {"system": "pendulum"}
 
