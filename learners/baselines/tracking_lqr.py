@@ -68,7 +68,7 @@ class TrackingLqr:
     name = "LQR"
 
     def __init__(self, task: Task, *, input_weight: float = INPUT_WEIGHT) -> None:
-        self._regulators = Regulators(task, input_weight=input_weight)
+        self.regulators = Regulators(task, input_weight=input_weight)
 
     def reset(self, count: int) -> None:
         pass
@@ -81,6 +81,6 @@ class TrackingLqr:
             same = (targets[left] == targets[left[0]]).all(axis=1)
             rows, left = left[same], left[~same]
             reference, held = references[rows[0]], reference_inputs[rows[0]]
-            K = self._regulators.at(reference, held).K
+            K = self.regulators.at(reference, held).K
             out[rows] -= (states[rows] - reference) @ K.T
         return out
