@@ -38,7 +38,7 @@ from learners.actor_critic.running import one_thread, require_torch
 from learners.dlac_candidate import propose_quadratic
 from learners.dlac_partition import partition_of, partition_text
 from learners.dlac_settings import Hyperparameters
-from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose
+from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose, weak_points
 from learners.witness_choice import MOST_STATES
 from systems.dynamics import ControlAffineSystem
 from systems.errors import InputError
@@ -165,6 +165,10 @@ class DistributedActorCritic(Hyperparameters):
         """Where :meth:`fit` keeps a first training while it goes on, and takes it up again;
         ``start`` is the file of another one, to begin with."""
         self._kept.file, self._kept.start = file, start
+
+    def weak_points(self, system: ControlAffineSystem, candidate: Candidate, seed: int) -> Array:
+        """States (M, n) to go on from where a proof failed without showing any."""
+        return weak_points(system, candidate, seed)
 
     def check_for(self, system: ControlAffineSystem) -> None:
         """Raises InputError where :meth:`fit` could not begin. Nothing is trained."""
