@@ -235,7 +235,7 @@ class LyapunovActorCritic:
         with one_thread():
             lac = Lac(self, task, record)
             course = Course(lac, task, record, self.seed)
-            kept = self._first.get(key)
+            kept = None if extra is None else self._first.get(key)
             if resume is not None:
                 kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=("updates",))
             if kept is not None:

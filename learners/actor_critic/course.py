@@ -112,12 +112,24 @@ class Course:
             for figures in algorithm.period(plan.until - before):
                 self._add(figures)
             self.seconds += time.perf_counter() - began
+            self._check()
             if plan.passed(before, algorithm.updates, ROWS):
                 self._write_row(plan)
-            if plan.passed(before, algorithm.updates, plan.judged):
+            if plan.passed(before, algorithm.updates, plan.judged) and not self.diverged:
                 self._judge(plan)
-                if save is not None and not self.diverged:
+                if save is not None:
                     save(self)
+
+    def _check(self) -> None:
+        """Weights that are no numbers cannot recover."""
+        weights = [p for network in self.algorithm.networks for p in network.parameters()]
+        if not bool(torch.isfinite(torch.stack(torch._foreach_norm(weights))).all()):
+            self.diverged = True
+            self.record.warn(
+                f"{self.task.system.name}: training diverged before update "
+                f"{self.algorithm.updates}; the best policy until then is kept (a smaller learning "
+                "rate may help)"
+            )
 
     def _add(self, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
@@ -135,16 +147,8 @@ class Course:
         return {"step": done, "steps": plan.until, "share": share}
 
     def _judge(self, plan: Plan) -> None:
-        """Keep the policy if it is the best so far. Weights that are not finite cannot recover."""
-        algorithm, name = self.algorithm, self.task.system.name
-        parameters = [p for network in algorithm.networks for p in network.parameters()]
-        if not all(bool(torch.isfinite(p).all()) for p in parameters):
-            self.diverged = True
-            self.record.warn(
-                f"{name}: training diverged before update {algorithm.updates}; the best policy "
-                "until then is kept (a smaller learning rate may help)"
-            )
-            return
+        """Keep the policy if it is the best so far."""
+        algorithm = self.algorithm
         found = judge(
             self.task,
             algorithm.policy(),
