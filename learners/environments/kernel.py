@@ -10,8 +10,11 @@ pseudorandom number generators", 2014); normal numbers by Marsaglia's polar meth
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 import numba
@@ -35,16 +38,28 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
+@lru_cache(maxsize=1)
+def _sources_digest() -> str:
+    """SHA-256 of all that is compiled here: this file, and the numbers of the operations."""
+    files = (Path(__file__), Path(codes.__file__))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
 def _jit(function: F) -> F:
     """Compiled with IEEE semantics and without the interpreter lock; cached where that is possible.
 
-    All that is compiled stands in this file (and :mod:`codes`), whose stamp numba checks.
+    numba would take a cached function for fresh as long as this file is; the operations' numbers
+    stand in another one, and a program in new numbers must not be run by old ones.
     """
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     try:
         compiled.enable_caching()
     except RuntimeError:  # no folder that could be written to
+        return compiled  # type: ignore[no-any-return]
+    file = getattr(compiled._cache, "_cache_file", None)
+    if file is None or not hasattr(file, "_source_stamp"):
         return numba.njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    file._source_stamp = _sources_digest()
     return compiled  # type: ignore[no-any-return]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from learners.environments import kernel
 from learners.environments.model import evaluate
 from learners.environments.program import compile_program
 from systems import expression as ex
@@ -128,3 +131,17 @@ def test_equal_parts_are_computed_once_and_idle_ones_not_at_all() -> None:
     a, b = ex.sin(X[0]) * X[1], X[1] * ex.sin(X[0])
     program = compile_program([ex.stack([a + b, X[2]])], [X])
     assert len(program.code) == 3
+
+
+def test_the_cache_knows_all_that_is_compiled() -> None:
+    """A cached kernel must not outlive the numbers of the operations, which another file holds."""
+    imported = {
+        node.module
+        for node in ast.walk(ast.parse(Path(kernel.__file__).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("learners")
+    }
+    assert imported == {"learners.environments"}  # of which it takes codes alone
+    if not hasattr(kernel.step._cache, "_cache_file"):
+        pytest.skip("nothing can be cached here: no folder that could be written to")
+    stamps = {f._cache._cache_file._source_stamp for f in (kernel.step, kernel.evaluate)}
+    assert stamps == {kernel._sources_digest()}
