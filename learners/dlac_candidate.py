@@ -38,7 +38,7 @@ def propose_quadratic(
     if policy is None:
         policy = train(Wanted())
     else:
-        starts = weak_starts(FrozenLoop(system, policy.control), points, seed)
+        starts, _ = weak_starts(FrozenLoop(system, policy.control), points, seed)
         if len(starts):
             policy = train(Wanted(policy.state, starts, SHARE))
     kept.policy, kept.system = policy, system

@@ -100,7 +100,7 @@ class LyapunovActorCritic:
     entropy: float = -3.0
     relative: float | None = 0.01
     judged: int = 10
-    further: float = 0.1
+    further: float = 0.25
     anchored: bool = True
     linear: bool = True
     starts: float = 1.0
@@ -158,9 +158,10 @@ class LyapunovActorCritic:
         The control is the frozen mean action; V is the critic under it, anchored at x*, or what
         falls on more of the domain (:mod:`learners.policy_rounds`). Of ``extra_points`` (M, n),
         counterexamples of ``extra_weights`` (M,), those that the policy is to blame for make the
-        first training go on for a share ``further``: episodes begin there, and their transitions
-        are in every batch. The first training is kept, so that this is all it takes; the result is
-        the same where it has to be done again. Raises InputError as :meth:`check_for`.
+        first training go on for a share ``further``, every time for one more: episodes begin there,
+        and their transitions are in every batch. The first training is kept, so that this is all it
+        takes; the result is the same where it has to be done again. Raises InputError as
+        :meth:`check_for`.
         """
         task, kept = self._task(system), self._kept
 
@@ -171,7 +172,9 @@ class LyapunovActorCritic:
                 )
             else:
                 extra = wanted.starts, np.ones(len(wanted.starts))
-                trained = self.train(task, extra=extra, progress=progress)
+                trained = self.train(
+                    task, extra=extra, further=wanted.time * self.further, progress=progress
+                )
             control = trained.policy.expression(
                 system, system.equilibrium, system.equilibrium_input
             )
@@ -208,14 +211,16 @@ class LyapunovActorCritic:
         task: Task,
         *,
         extra: tuple[Array, Array] | None = None,
+        further: float | None = None,
         progress: Progress | None = None,
         checkpoint: Path | str | None = None,
         resume: Path | str | None = None,
     ) -> Trained:
         """Train on a task; a partition in it is taken for one whole.
 
-        ``extra``: points (M, n) and weights (M,), as for :meth:`fit`. ``checkpoint``: a file that
-        the state goes to whenever policies are judged; ``resume``: such a file, to go on from.
+        ``extra``: points (M, n) and weights (M,), as for :meth:`fit`, for which the training goes
+        on for the share ``further``, by default the setting. ``checkpoint``: a file that the state
+        goes to whenever policies are judged; ``resume``: such a file, to go on from.
         Raises InputError where the task has no inputs or an infinite range, or where the checkpoint
         is not of these settings on this task.
         """
@@ -247,8 +252,9 @@ class LyapunovActorCritic:
                 lac.focus_on(*extra)
                 course.best = None
             if lac.focus is not None:
-                until = self.updates + math.ceil(self.further * self.updates)
-                judged = math.ceil(self.further * self.judged)
+                share = self.further if further is None else further
+                until = self.updates + math.ceil(share * self.updates)
+                judged = math.ceil(share * self.judged)
                 rates = (FURTHER_RATE, FURTHER_RATE * self.final_rate)
                 course.run(Plan(self.updates, until, judged, *rates), save)
             best = course.take_best()

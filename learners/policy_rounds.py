@@ -41,12 +41,13 @@ class Wanted:
     ``former`` is the state that a former one left, None for a new one. Where it goes on, ``starts``
     (M, n) are all states so far from which a policy did not converge: they belong into the replay
     and among the starts of episodes, under a heavier Lyapunov constraint; and ``share`` says how
-    long, of the length of a first training.
+    long, of the length of a first training. ``time``: the how manieth time that is.
     """
 
     former: object | None = None
     starts: Array | None = None
     share: float = 1.0
+    time: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +111,9 @@ def propose(
 
     Without ``extra_points`` a training begins anew. With them, it is the next round, and ``kept``
     has what the last one left; after an interruption it does not, and the first training is made,
-    or found in its file, again. The provenance holds ``witness`` (which V, and what was tried), and ``trainings``: what
-    was trained, why, and how long that took. Raises InputError where the training does, or points
-    do not fit.
+    or found in its file, again. The provenance holds ``witness`` (which V, and what was tried), and
+    ``trainings``: what was trained, why, and how long that took. Raises InputError where the
+    training does, or points do not fit.
     """
     began = time.perf_counter()
     extra = checked_points(system, extra_points, extra_weights)
@@ -121,12 +122,12 @@ def propose(
         kept.trainings, kept.starts = [], None
         policy = _trained(train, Wanted(), kept, "")
     if len(extra[0]):
-        starts = weak_starts(FrozenLoop(system, policy.control), extra[0], seed)
+        starts, words = weak_starts(FrozenLoop(system, policy.control), extra[0], seed)
         if len(starts):
-            words = f"did not converge from {len(starts)} of {len(extra[0])} counterexamples"
             before = [] if kept.starts is None else [kept.starts]
             kept.starts = np.unique(np.vstack([*before, starts]), axis=0)
-            policy = _trained(train, Wanted(policy.state, kept.starts, SHARE), kept, words)
+            wanted = Wanted(policy.state, kept.starts, SHARE, len(kept.trainings))
+            policy = _trained(train, wanted, kept, words)
     kept.policy, kept.system = policy, system
     solving = time.perf_counter()
     with single_threaded_blas():
@@ -144,14 +145,16 @@ def _trained(train: Train, wanted: Wanted, kept: Kept, why: str) -> TrainedPolic
     return policy
 
 
-def weak_starts(loop: FrozenLoop, points: Array, seed: int) -> Array:
-    """Those of the points (M, n) from which the policy does not converge: the policy's own fault.
+def weak_starts(loop: FrozenLoop, points: Array, seed: int) -> tuple[Array, str]:
+    """Those of the points (M, n) from which the policy does not converge, the policy's own fault,
+    and that in words.
 
     Where x* itself is not stable, states near it.
     """
-    if loop.is_stable:
-        return points[~loop.converges(points)]
-    return _near(loop, seed)
+    if not loop.is_stable:
+        return _near(loop, seed), f"does not stabilise the equilibrium: {loop.instability()}"
+    starts = points[~loop.converges(points)]
+    return starts, f"does not converge from {len(starts)} of {len(points)} points"
 
 
 def weak_points(system: ControlAffineSystem, candidate: Candidate, seed: int) -> Array:
