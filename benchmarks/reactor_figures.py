@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.reactor_controllers import TITLES
 from benchmarks.reactor_runs import PERIOD
 from benchmarks.reproduce_run import Data
 from systems.zoo.reactor_separator import STATES
@@ -24,54 +23,41 @@ SPECIES = ("A", "B")
 VESSELS = ("first reactor", "second reactor", "separator")
 
 
-def _palette() -> Mapping[str, str]:
-    from proofs.picture_style import BLUE, ORANGE
-
-    return {"dlac": BLUE, "lac": ORANGE}
-
-
-def convergence(records: Mapping[str, Sequence[Data]]) -> Figure:
+def convergence(trials: Sequence[Data]) -> Figure:
     """Figure 3: costs of the training episodes, and the critics' losses."""
-    from proofs.picture_style import GREEN, RED, SKY, legend_below, new_figure
+    from proofs.picture_style import BLUE, GREEN, RED, SKY
 
-    figure = new_figure(10.0, 4.1)
-    left, right = figure.subplots(1, 2)
-    for learner, trials in records.items():
-        name, colour = TITLES[learner], _palette()[learner]
-        _band(left, trials, "return", name, colour)
-        own = _keys(trials, "critic_loss ")
-        if not own:
-            _band(right, trials, "critic_loss", f"critic, {name}", colour)
-        for key, shade in zip(own, (SKY, GREEN, RED), strict=False):
-            _band(right, trials, key, f"critic {key.split()[-1]}, {name}", shade)
-    left.set_title("Accumulated cost of an episode")
-    right.set_title("Critic loss")
-    for axes in (left, right):
-        axes.set_xlabel("episodes")
-        axes.set_yscale("log")
-        axes.grid(True)
-    legend_below(figure, [left, right], 3)
+    figure, left, right = _two_panels("Accumulated cost of an episode", "Critic loss")
+    _band(left, trials, "return", "cost", BLUE)
+    for key, shade in zip(_keys(trials, "critic_loss "), (SKY, GREEN, RED), strict=False):
+        _band(right, trials, key, f"critic {key.split()[-1]}", shade)
+    right.legend()
     return figure
 
 
-def tracking_errors(records: Mapping[str, Sequence[Data]]) -> Figure:
+def tracking_errors(trials: Sequence[Data]) -> Figure:
     """Figure 4: the largest steady-state errors of 11 references, without noise."""
-    from proofs.picture_style import legend_below, new_figure
+    from proofs.picture_style import BLUE
 
-    figure = new_figure(10.0, 4.1)
-    left, right = figure.subplots(1, 2)
-    for learner, trials in records.items():
-        name, colour = TITLES[learner], _palette()[learner]
-        _band(left, trials, "error[K]", name, colour)
-        _band(right, trials, "error", name, colour)
-    left.set_title("Largest error of a temperature  [K]")
-    right.set_title("Largest error of a mass fraction")
-    for axes in (left, right):
+    figure, left, right = _two_panels(
+        "Largest error of a temperature  [K]", "Largest error of a mass fraction"
+    )
+    _band(left, trials, "error[K]", "temperatures", BLUE)
+    _band(right, trials, "error", "mass fractions", BLUE)
+    return figure
+
+
+def _two_panels(left: str, right: str) -> tuple[Figure, Axes, Axes]:
+    from proofs.picture_style import new_figure
+
+    figure = new_figure(10.0, 3.9)
+    panels = figure.subplots(1, 2)
+    for axes, title in zip(panels, (left, right), strict=True):
+        axes.set_title(title)
         axes.set_xlabel("episodes")
         axes.set_yscale("log")
         axes.grid(True)
-    legend_below(figure, left, 2)
-    return figure
+    return figure, panels[0], panels[1]
 
 
 def _keys(trials: Sequence[Data], start: str) -> list[str]:

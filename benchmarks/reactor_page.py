@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from benchmarks.reactor_controllers import TITLES
 from benchmarks.reactor_report import (
     Found,
     compute_table,
@@ -65,16 +64,14 @@ def _convergence(found: Found) -> list[str]:
     from benchmarks.reactor_figures import convergence, tracking_errors
     from proofs.picture_style import styled
 
-    records = {name: found.trials(name) for name in TITLES}
-    records = {name: trials for name, trials in records.items() if trials}
-    if "dlac" not in records:
+    records = found.trials("dlac")
+    if not records:
         return []
-    trials = len(records["dlac"])
     with styled():
         return [
             *picture(
                 found.folder, "figure-3", convergence(records),
-                f"Figure 3, ours: mean and range of {trials} trials.",
+                f"Figure 3, ours: mean and range over the trials of DLAC, {len(records)} of them.",
             ),
             *picture(
                 found.folder, "figure-4", tracking_errors(records),

@@ -91,6 +91,10 @@ def _settled(hours: np.ndarray[Any, Any] | None, limit: float) -> str | None:
     return None if hours is None else f"{int((hours <= limit + 1e-9).sum())}"
 
 
+def _late(hours: float | None) -> str:
+    return "never" if hours is None else f"{hours:.2f}"
+
+
 def _number(row: Data | None, key: str, form: str = "{:.1f}") -> str:
     value = None if row is None else row.get(key)
     return "–" if value is None else form.format(value)
@@ -141,10 +145,7 @@ def robustness_table(found: Found) -> list[str]:
             return _each([None if r is None else r[key] for r in rows], form)
 
         counts = [r["key"]["count"] for r in rows if r is not None]
-        means = [
-            None if r is None else f"{r['mean_hours']:.2f}" if r["mean_hours"] else "never"
-            for r in rows
-        ]
+        means = [None if r is None else _late(r["mean_hours"]) for r in rows]
         lines.append([
             entry.name, str(counts[0]), _each(means), of("rms_temperature", "{:.2f}"),
             of("rms_fraction", "{:.4f}"), of("cost_of_few", "{:.1f}"), of("unphysical", "{}"),
@@ -166,13 +167,13 @@ def schedule_table(found: Found) -> list[str]:
             why = why_not(found.row("schedule", entry.key, noise="w1"))
             lines.append([entry.name, why, *[""] * 5])
             continue
-        settled = [[h or None for h in r["mean_hours"]] if r else [None] * 3 for r in rows]
+        hours = [None] * 3 if rows[0] is None else [_late(h) for h in rows[0]["mean_hours"]]
         lines.append([
             entry.name,
             *(f"{r['cost']:.1f} ± {r['cost_deviation']:.1f} ({r['key']['count']})" if r else "–"
               for r in rows),
             *(_number(r, "cost_of_few", "{:.2f}") for r in rows),
-            _each(settled[0], "{:.2f}"),
+            _each(hours),
             _each(rows[0]["overshoots"] if rows[0] else [None] * 3, "{:.1f}"),
         ])  # fmt: skip
     few = found.scale.few_seeds
