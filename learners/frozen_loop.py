@@ -67,7 +67,7 @@ class FrozenLoop:
 
     def at(self, x: Array) -> Array:
         """F at points (N, n); (N, n), not finite where it is not defined."""
-        return self._compiled(x)[0]
+        return self._compiled(x)[0] if len(x) else np.empty_like(x)
 
     @cached_property
     def x_star(self) -> Array:

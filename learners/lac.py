@@ -242,7 +242,7 @@ class LyapunovActorCritic:
             course = Course(lac, task, record, self.seed)
             kept = None if extra is None else self._first.get(key)
             if resume is not None:
-                kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=("updates",))
+                kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=("updates", "further"))
             if kept is not None:
                 course.restore(kept)
             if lac.focus is None:

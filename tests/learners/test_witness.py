@@ -167,6 +167,14 @@ def test_counterexamples_cut_the_region_and_weigh_in_the_fit(
     assert function(plain, pendulum.state)(x)[0] != function(pulled, pendulum.state)(x)[0]
 
 
+def test_no_counterexamples_are_no_trouble() -> None:
+    system = zoo.cartpole()
+    loop = FrozenLoop(system, lqr_candidate(system).control)
+    nothing = np.empty((0, 4))
+    assert loop.at(nothing).shape == (0, 4) and not len(loop.converges(nothing))
+    assert not len(Samples.draw(loop, 0, 64).joined(nothing).x) - 64
+
+
 def test_the_same_seed_gives_the_same_witness(pendulum: ControlAffineSystem) -> None:
     control = network(pendulum)
     x = Samples.draw(FrozenLoop(pendulum, control), 1).x
