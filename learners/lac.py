@@ -91,14 +91,14 @@ class LyapunovActorCritic:
     batch: int = 256
     capacity: int = 200_000
     discount: float = 0.99
-    soft_update: float = 0.005
+    soft_update: float = 0.01
     learning_rate: float = 1e-3
     final_rate: float = 0.1
     multiplier_rate: float = 1e-3
     least_multiplier: float = 1.0
     alpha3: float = 0.5
     entropy: float = -3.0
-    relative: float | None = 0.01
+    relative: float | None = 1e-4
     judged: int = 10
     further: float = 0.25
     anchored: bool = True
