@@ -242,7 +242,8 @@ class LyapunovActorCritic:
             course = Course(lac, task, record, self.seed)
             kept = None if extra is None else self._first.get(key)
             if resume is not None:
-                kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=("updates", "further"))
+                free = ("updates", "further")
+                kept = load_checkpoint(resume, LEARNER, task, self.settings(), free=free)
             if kept is not None:
                 course.restore(kept)
             if lac.focus is None:

@@ -53,9 +53,9 @@ class Witness:
     def warnings(self) -> list[str]:
         """What is to be told of the choice, a line each."""
         critic = next((t for t in self.tried if t["name"] == "critic"), None)
-        if critic is None or self.name == "critic" or not critic["words"]:
+        if not self.stable or critic is None or self.name == "critic" or not critic["words"]:
             return []
-        return [f"V is {self.name}; the critic's own breaks the decrease: {critic['words']}"]
+        return [f"V is the {self.name}; the critic's own has less: {critic['words']}"]
 
 
 @dataclass

@@ -62,6 +62,55 @@ def test_one_command_trains_and_proves(finished: Path) -> None:
     assert "sampled every 0.2" in (finished / "out" / "report.md").read_text(encoding="utf-8")
 
 
+TWO = """\
+[system]
+name = "two motors"
+
+[states]
+x = "rad"
+y = "rad"
+
+[inputs]
+u = "V"
+v = "V"
+
+[dynamics]
+x_dot = "x + 0.2*y + u"
+y_dot = "y - 0.2*x + v"
+
+[domain]
+x = [-1, 1]
+y = [-1, 1]
+
+[cost]
+Q = "x**2 + y**2"
+R = [[1, 0], [0, 1]]
+"""
+
+
+def test_two_controllers_that_see_a_state_each_are_proved(
+    stableproof: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("two.toml").write_text(TWO, encoding="utf-8")
+    arguments = (
+        "--learner",
+        "dlac",
+        "--partition",
+        "x:u;y:v",
+        "--episodes",
+        "600",
+        "--hidden",
+        "8",
+    )
+    ended = stableproof("run", "two.toml", *arguments, "--out", "two", "--json")
+    assert ended.code == 0, ended.err
+    training = ended.data["training"]
+    assert training["partition"] == "x:u;y:v" and training["traffic"]["sent"] > 0
+    assert ended.data["verdict"] == "proved"
+    assert Path("two", CHECKPOINT).exists()
+
+
 def test_the_run_is_told_as_json(finished: Path, stableproof: Run) -> None:
     data = stableproof("run", "motor.toml", *TINY, "--out", "out", "--json").data
     assert data["verdict"] == "proved" and data["system"] == "motor sampled every 0.2 by RK4"

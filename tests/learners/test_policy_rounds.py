@@ -99,6 +99,21 @@ def test_a_policy_that_does_not_stabilise_is_trained_further_from_where_it_stopp
     assert "does not stabilise the equilibrium" in str(first.candidate.provenance["warnings"])
 
 
+def test_a_learned_policy_that_is_at_fault_is_trained_until_it_is_proved(
+    pendulum: ControlAffineSystem,
+) -> None:
+    """So few updates that the first policy lets the pendulum fall."""
+    pytest.importorskip("torch", reason="LAC is trained with torch")
+    from learners.lac import LyapunovActorCritic
+
+    learner = LyapunovActorCritic(updates=64, judged=1, further=1.0, environments=16, batch=64)
+    attempts = run(learner, pendulum, rounds=6)
+    assert isinstance(attempts[-1].conclusion, Proved)
+    trainings = attempts[-1].candidate.provenance["trainings"]
+    assert isinstance(trainings, list) and len(trainings) > 1
+    assert "does not" in trainings[1]["why"]
+
+
 def test_a_policy_that_never_stabilises_is_given_up_and_never_proved(
     pendulum: ControlAffineSystem,
 ) -> None:
