@@ -76,9 +76,9 @@ class Claim(Enum):
             case Claim.SET_POINT_CONVERGENCE:
                 return (
                     "Every solution that starts in the domain with V ≤ c2 stays in an ellipsoid "
-                    "around the set point, inside the domain, and converges to one equilibrium "
-                    "close to the set point, at the rate alpha; V is stated with the ellipsoid "
-                    "and need not be the candidate's."
+                    "around the set point, inside the domain, and comes close to the set point; "
+                    "where nothing disturbs it, it converges to one equilibrium there, at the rate "
+                    "alpha. V is stated with the ellipsoid and need not be the candidate's."
                 )
             case Claim.PRACTICAL_STABILITY:
                 return (

@@ -13,6 +13,8 @@ from fractions import Fraction
 from certify.candidate import Candidate
 from systems import expression as ex
 from systems.dynamics import ControlAffineSystem, UnsafeSet
+from systems.errors import InputError
+from systems.tape import compile_tape
 from systems.words import input_names
 
 MARGIN = Fraction(1, 1000)
@@ -22,20 +24,48 @@ MARGIN = Fraction(1, 1000)
 def with_free_inputs(system: ControlAffineSystem, candidate: Candidate) -> ControlAffineSystem:
     """The system with two more unsafe sets for each input: at its lower, at its upper limit.
 
-    The same system where it has no input limits, and where they were added before.
+    The same system where it has no input limits, and where they were added before, for the same
+    controller. Raises InputError where another unsafe set has one of these names: what is proved of
+    it would be taken for a proof about the input.
     """
     control, limits = candidate.closed_loop(system).control, system.input_limits
     if control is None or limits is None:
         return system
-    known, added = {s.name for s in system.unsafe}, []
-    for i, name in enumerate(input_names(system)):
+    known, added = {_plain(s.name): s for s in system.unsafe}, []
+    for i, labels in enumerate(_labels(system)):
         low, high = limits.lower[i], limits.upper[i]
         near = MARGIN * (high - low)
-        for side, room in (
-            ("lower", ex.constant(low + near) - control[i]),
-            ("upper", control[i] - ex.constant(high - near)),
-        ):
-            label = f"{name} at its {side} limit"
-            if label not in known:
-                added.append(UnsafeSet(label, (room,)))
+        rooms = (ex.constant(low + near) - control[i], control[i] - ex.constant(high - near))
+        for label, room in zip(labels, rooms, strict=True):
+            own = UnsafeSet(label, (room,))
+            there = known.get(_plain(label))
+            if there is None:
+                added.append(own)
+            elif _formulas(there, system) != _formulas(own, system):
+                raise InputError(
+                    f"{system.name}: the unsafe set {there.name!r} is not where this controller "
+                    "asks for that limit, though set-point convergence gives this name to that; "
+                    "give it another name"
+                )
     return replace(system, unsafe=(*system.unsafe, *added))
+
+
+def without_free_inputs(system: ControlAffineSystem) -> ControlAffineSystem:
+    """The system without these sets, so that they can be added for another controller."""
+    labels = {_plain(label) for pair in _labels(system) for label in pair}
+    kept = tuple(s for s in system.unsafe if _plain(s.name) not in labels)
+    return replace(system, unsafe=kept)
+
+
+def _labels(system: ControlAffineSystem) -> list[tuple[str, str]]:
+    names = input_names(system)
+    return [(f"{name} at its lower limit", f"{name} at its upper limit") for name in names]
+
+
+def _plain(name: str) -> str:
+    """As a certificate spells it."""
+    return " ".join(name.split())
+
+
+def _formulas(unsafe: UnsafeSet, system: ControlAffineSystem) -> str:
+    return compile_tape(unsafe.constraints, [system.state]).digest

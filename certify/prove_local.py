@@ -161,6 +161,7 @@ def _contract_again(attempt: Attempt, best: _Region) -> None:
         return
     whole = contraction_on_hull(attempt.problem, best.ellipsoid, best.level, attempt.alpha)
     lowered = whole.with_levels([attempt.c_q, whole.violation[1].level])
+    attempt.engines.clear()  # they were made for the statement's box; this hull sticks out of it
     attempt.require(attempt.search("contraction", lowered, start=best.tree))
 
 

@@ -45,7 +45,8 @@ def beside_lqr(result: StabilityResult, seed: int, bars: ProgressBars) -> Beside
     That is: no volume, constants that were asked for and mean nothing for another V, LQR itself,
     or a system that has no LQR.
     """
-    from certify import Budget, prove_stability
+    from certify import Budget, Claim, prove_stability
+    from certify.free_inputs import without_free_inputs
     from learners.lqr import lqr_candidate
     from systems.errors import InputError
 
@@ -54,6 +55,8 @@ def beside_lqr(result: StabilityResult, seed: int, bars: ProgressBars) -> Beside
     is_lqr = result.problem.candidate.provenance.get("learner") == "lqr"
     if volume is None or fixed or is_lqr or not system.input_dimension:
         return None
+    if asked.claim is Claim.SET_POINT_CONVERGENCE:
+        system = without_free_inputs(system)  # they are those of our controller, not of LQR's
     try:
         candidate = lqr_candidate(system)
     except InputError:

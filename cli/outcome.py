@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from certify.ellipsoid import Ellipsoid
     from certify.result import StabilityResult
     from certify.verdict import Counterexample, Verdict
 
@@ -194,9 +195,10 @@ def region(result: StabilityResult) -> dict[str, object] | None:
     """The proved region {x in domain : V ≤ c2}: constants as numbers and exactly, and its volume.
 
     The volume is a rigorous lower bound. ``domain`` may be a box inside the system's, and
-    ``ellipsoid`` is P of q(x) = (x − x*)ᵀ P (x − x*), which V is where an ellipsoid
-    carries the claim; ``reach`` is how far it extends along each state, rounded down, in the
-    states' units, and ``offset`` how far from the set point the equilibrium may be, rounded up.
+    ``ellipsoid`` is P of q(x) = (x − x*)ᵀ P (x − x*). Where an ellipsoid carries the claim,
+    ``reach`` is how far the region extends along each state, rounded down, in the states' units
+    (null where V is not q, as in a certificate of another make), and ``offset`` how far from the
+    set point the equilibrium may be, or with disturbances any solution in the end, rounded up.
     """
     from certify.verdict import Proved
 
@@ -227,15 +229,27 @@ def _extents(result: StabilityResult) -> dict[str, list[float] | None]:
     k, claim = result.constants, result.requested.claim
     if k is None or result.ellipsoid is None or claim.has_band:
         return {"reach": None, "offset": None}
-    # V is q: the ellipsoid's own quadratic form. Half widths are rounded up by next to nothing.
-    shorter = Fraction(1) - Fraction(1, 2**40)
-    reach = [
-        float(short_fraction(d * shorter, down=True)) for d in half_widths(result.ellipsoid, k.c2)
-    ]
+    reach = None
+    if _value_is_quadratic(result, result.ellipsoid):
+        # Half widths are rounded up by next to nothing.
+        shorter = Fraction(1) - Fraction(1, 2**40)
+        widths = half_widths(result.ellipsoid, k.c2)
+        reach = [float(short_fraction(d * shorter, down=True)) for d in widths]
     if claim.closes_origin:
         return {"reach": reach, "offset": None}
     ends = half_widths(result.ellipsoid, k.c1)
     return {"reach": reach, "offset": [float(short_fraction(d, down=False)) for d in ends]}
+
+
+def _value_is_quadratic(result: StabilityResult, ellipsoid: Ellipsoid) -> bool:
+    """Whether V is q, operation by operation: else c2 is no level of q."""
+    from certify.ellipsoid import quadratic
+    from systems.tape import compile_tape
+
+    problem = result.problem
+    q = quadratic(ellipsoid, problem.displacement)
+    stated, wanted = (compile_tape([v], [problem.state]).digest for v in (problem.value, q))
+    return stated == wanted
 
 
 def counterexample_row(

@@ -128,9 +128,11 @@ def _extent_rows(result: StabilityResult) -> Iterator[str]:
     """Where an ellipsoid carries the claim: how far it reaches, in the states' own units."""
     found = region(result) or {}
     system = result.problem.system
+    # A disturbance moves the equilibrium: then this is where all solutions are in the end.
+    what = "the equilibrium" if system.disturbance is None else "in the end all"
     for label, key, words in (
         ("reach", "reach", ""),
-        ("offset", "offset", "the equilibrium, from the set point: at most "),
+        ("offset", "offset", f"{what}, from the set point: at most "),
     ):
         ends = found.get(key)
         if isinstance(ends, list):
@@ -170,7 +172,8 @@ def _claim(name: str, search: Search, result: StabilityResult) -> str:
             radius = float(search.condition.violation[1].level) ** 0.5
             return f"V <= {levels[0]} only where |x - x*| < {radius:.4g}"
         case "rest":
-            return f"{search.condition.outputs[0]} < {levels[0]} at x*"
+            most = decimal(search.condition.violation[0].level, up=True)
+            return f"{search.condition.outputs[0]} < {most} at x*"
         case _ if name.startswith("avoid "):
             unsafe = result.problem.system.unsafe[int(name.removeprefix("avoid ")) - 1]
             return f"{search.condition.outputs[0]} > {levels[0]} on {unsafe.name}"

@@ -105,6 +105,9 @@ def _promise(result: StabilityResult) -> str:
         Claim.PRACTICAL_STABILITY: "comes close to the centre, in a time that is bounded, and "
         "stays close",
     }[claim_of(result)]
+    if claim_of(result) is Claim.SET_POINT_CONVERGENCE and system.disturbance is not None:
+        ends = "comes close to the set point and stays close, without ever leaving an ellipsoid "
+        ends += "around it"
     stays = "stays in it and " if claim_of(result).has_band else ""
     unsafe = ", and meets nothing unsafe on its way" if system.unsafe else ""
     return (

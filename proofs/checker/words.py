@@ -91,7 +91,8 @@ def _convergence(s: Statement) -> list[str]:
     out = [f"and comes into {{q <= c1 = {_short(s.c1)}}} for good;"]
     if not s.disturbances:
         out.append("in it lies the one equilibrium to which all these solutions converge;")
-    return [*out, f"any two of them approach each other, in sqrt(q), like {law} or faster"]
+    pair = "any two of them" + ", under the same disturbance," * bool(s.disturbances)
+    return [*out, f"{pair} approach each other, in sqrt(q), like {law} or faster"]
 
 
 def _centre_word(s: Statement) -> str:

@@ -22,12 +22,13 @@ from certify import (
     search,
 )
 from certify.ellipsoid import Ellipsoid, half_widths
-from certify.free_inputs import with_free_inputs
+from certify.free_inputs import with_free_inputs, without_free_inputs
 from certify.theorem import Theorem, conclude
 from learners.lqr import lqr_candidate
 from systems import expression as ex
 from systems import zoo
-from systems.dynamics import ControlAffineSystem, linear_control
+from systems.dynamics import ControlAffineSystem, UnsafeSet, linear_control
+from systems.errors import InputError
 from systems.evaluate import function
 from systems.sampled import Sampling, sampled
 from tests.certify.claims import CONVERGENCE, Plant, plant, simulate, theorem_of
@@ -156,6 +157,23 @@ def test_two_equilibria_are_never_in_one_ellipsoid() -> None:
     assert_simulations_agree(theorem)
 
 
+def test_an_ellipsoid_is_lowered_where_it_takes_branching_again() -> None:
+    """The hull of the larger one, whose tree shows the smaller, sticks out of the box around it."""
+    equations = ["-0.6*x1 + 0.1*sin(5*x1 + 2*x2)", "-0.6*x2 + 0.1*sin(4*x2 - 3*x1)"]
+    free = theorem_of(plant(equations).prove(CONVERGENCE, alpha="1/20"))
+    assert free.constants.c_q is not None and free.ellipsoid is not None
+    far = half_widths(free.ellipsoid, free.constants.c_q)[0] * Fraction(97, 100)
+    theorem = theorem_of(
+        plant(equations, unsafe={"far": f"x1 >= {far.numerator}/{far.denominator}"}).prove(
+            CONVERGENCE, alpha="1/20"
+        )
+    )
+    assert theorem.constants.c_q is not None and theorem.constants.c_q < free.constants.c_q
+    region = theorem.evidence["contraction"].condition.regions[0]
+    assert not theorem.problem.domain.contains(region.upper)
+    assert_simulations_agree(theorem, 2000, 0.1)
+
+
 def test_a_smaller_c1_than_shown_is_not_concluded() -> None:
     theorem = theorem_of(pushed(["-x1"], "1/100").prove(CONVERGENCE))
     closer = replace(theorem.constants, c1=theorem.constants.c1 / 16)
@@ -197,6 +215,33 @@ def test_inputs_stay_off_their_limits() -> None:
         with_free_inputs(theorem.problem.system, lqr_candidate(system)).unsafe
         == theorem.problem.system.unsafe
     )
+
+
+def named_as_a_limit(name: str) -> ControlAffineSystem:
+    system = limited()
+    nothing = UnsafeSet(name, (0 * system.state[0] - 1,))
+    return replace(system, unsafe=(nothing,))
+
+
+@pytest.mark.parametrize("name", ["u at its lower limit", "u at  its upper limit"])
+def test_no_other_set_passes_for_an_input_at_its_limit(name: str) -> None:
+    system = named_as_a_limit(name)
+    with pytest.raises(InputError, match="give it another name"):
+        prove(system, lqr_candidate(limited()))
+
+
+def test_the_sets_of_one_controller_are_not_those_of_another() -> None:
+    system = limited()
+    lqr = lqr_candidate(system)
+    other = replace(lqr, control=ex.multiply(2, lqr.on(system).control))  # type: ignore[arg-type]
+    first = with_free_inputs(system, lqr)
+    with pytest.raises(InputError, match="give it another name"):
+        with_free_inputs(first, other)
+    again = with_free_inputs(without_free_inputs(first), other)
+    assert [s.name for s in again.unsafe] == [s.name for s in first.unsafe]
+    assert not set(again.unsafe) & set(first.unsafe)
+    kept = named_as_a_limit("elsewhere")
+    assert without_free_inputs(with_free_inputs(kept, lqr)).unsafe == kept.unsafe
 
 
 def test_an_input_at_its_limit_at_the_set_point_is_not_proved() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from proofs.certificate_reader import load_certificate
 from proofs.checker import check_bytes
+from proofs.report_claim import plainly
 from proofs.report_source import result_of_certificate
 from systems.errors import InputError
 from tests.proofs import forgeries, forgeries_local
@@ -23,6 +24,7 @@ def test_the_true_claims_are_valid(name: str) -> None:
     words = " ".join(outcome.words)
     assert "set-point convergence, in " in words and "and comes into {q <= c1 =" in words
     assert ("the one equilibrium" in words) == (not TRUE[name].gusts)
+    assert ("under the same disturbance" in words) == bool(TRUE[name].gusts)
     assert "asymptotically stable" not in words
 
 
@@ -72,6 +74,7 @@ def read(made: Made, tmp_path: Path) -> Document:
 def test_our_own_reader_reads_the_true_ones(name: str, tmp_path: Path) -> None:
     result = result_of_certificate(read(TRUE[name], tmp_path))
     assert result.theorem is not None and result.theorem.claim.value == CONVERGENCE
+    assert ("one equilibrium" in plainly(result)) == (not TRUE[name].gusts)
 
 
 EXACT = [
