@@ -38,7 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 NOTES = (
     "The frozen mean action from 256 fresh random starts, for two episodes. A start reaches x* "
-    "where each state ends within 1 % of its scale (how far the domain reaches). One figure a seed.",
+    "where each state ends within 1 % of how far the domain reaches. One figure a seed.",
     "cost / LQR: the costs accumulated by all starts, by those of the discrete LQR from the same "
     "starts; a dash where some start was lost by either.",
     "losses as printed: squared errors of L as they are, and a multiplier of the constraint that "
