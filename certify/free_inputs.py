@@ -7,6 +7,7 @@ sets of the system, which everything that speaks of unsafe sets understands.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -32,7 +33,7 @@ def with_free_inputs(system: ControlAffineSystem, candidate: Candidate) -> Contr
     if control is None or limits is None:
         return system
     known, added = {_plain(s.name): s for s in system.unsafe}, []
-    for i, labels in enumerate(_labels(system)):
+    for i, labels in enumerate(limit_labels(input_names(system))):
         low, high = limits.lower[i], limits.upper[i]
         near = MARGIN * (high - low)
         rooms = (ex.constant(low + near) - control[i], control[i] - ex.constant(high - near))
@@ -52,13 +53,13 @@ def with_free_inputs(system: ControlAffineSystem, candidate: Candidate) -> Contr
 
 def without_free_inputs(system: ControlAffineSystem) -> ControlAffineSystem:
     """The system without these sets, so that they can be added for another controller."""
-    labels = {_plain(label) for pair in _labels(system) for label in pair}
+    labels = {_plain(label) for pair in limit_labels(input_names(system)) for label in pair}
     kept = tuple(s for s in system.unsafe if _plain(s.name) not in labels)
     return replace(system, unsafe=kept)
 
 
-def _labels(system: ControlAffineSystem) -> list[tuple[str, str]]:
-    names = input_names(system)
+def limit_labels(names: Iterable[str]) -> list[tuple[str, str]]:
+    """The names of the two sets of each of the inputs that are called so."""
     return [(f"{name} at its lower limit", f"{name} at its upper limit") for name in names]
 
 

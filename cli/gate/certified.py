@@ -69,8 +69,21 @@ def _about(statement: Statement) -> dict[str, object]:
         "set of states or units": statement.states,
         "equilibrium": statement.equilibrium,
         "set of disturbances": (statement.disturbances, statement.disturbance_range),
-        "list of unsafe sets": tuple((name, tape.digest) for name, tape in statement.unsafe),
+        "list of unsafe sets": _unsafe(statement),
     }
+
+
+def _unsafe(statement: Statement) -> tuple[tuple[str, str], ...]:
+    """Name and formulas of each. The sets that keep inputs off their limits count by name alone:
+    their formulas are the controller's, which may be another one."""
+    from certify.free_inputs import limit_labels
+
+    labels: set[str] = set()
+    if statement.converges:
+        labels = {
+            label for pair in limit_labels(q.name for q in statement.inputs) for label in pair
+        }
+    return tuple((a, "" if a in labels else tape.digest) for a, tape in statement.unsafe)
 
 
 def gap_between(certified: Certified, asked: Requested, domain: Box) -> str | None:

@@ -64,7 +64,7 @@ def test_unsafe_sets_are_avoided(stableproof: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("pendulum", "--rate", "1"), "only exponential stability has a rate"),
+        (("pendulum", "--rate", "1"), "only exponential stability and set-point"),
         (
             ("pendulum", "--claim", "exponential-stability", "--mu", "1"),
             "exponential stability has a rate alpha, and no mu",

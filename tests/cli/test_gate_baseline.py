@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 
 import proofs.checker
+from certify import Budget, Candidate, Claim, Requested, prove_stability
 from cli.gate.baseline import Baseline, compare
-from cli.gate.certified import certified_by
-from proofs.certificate import load_certificate
+from cli.gate.certified import Certified, certified_by
+from learners.lqr import lqr_candidate
+from proofs.certificate import certificate_of, load_certificate
+from systems import expression as ex
+from systems import zoo
 from systems.box import Box
+from systems.dynamics import ControlAffineSystem, UnsafeSet
 from systems.errors import InputError
 from tests.cli.conftest import TOML
 from tests.cli.gates import GateFiles, forge
@@ -290,3 +295,24 @@ def test_nothing_is_updated_by_a_claim_that_is_not_proved(gate: GateFiles, kept:
     gate.write(region("3"))
     assert gate.run("--update-baseline").code == 1
     assert kept.read_bytes() == before
+
+
+def test_another_controller_reaches_its_limits_elsewhere() -> None:
+    """Set-point convergence has these states among its unsafe sets; the region compares still."""
+    system = zoo.system("pendulum-bounded-6")
+    lqr = lqr_candidate(system)
+    assert lqr.control is not None
+    bolder = replace(lqr, control=ex.multiply(Fraction(3, 2), lqr.control))
+    lake = UnsafeSet("lake", (system.state[0] - 3,))
+    asked = Requested(claim=Claim.SET_POINT_CONVERGENCE)
+
+    def certified(plant: ControlAffineSystem, candidate: Candidate) -> Certified:
+        result = prove_stability(plant, candidate, asked, budget=Budget(20.0))
+        return certified_by(certificate_of(result))
+
+    now = certified(system, bolder)
+    baseline = Baseline(Path("baseline.json"), {}, certified(system, lqr))
+    assert "another controller" in compare(now, baseline, Fraction(1, 10)).differs
+    with_lake = replace(baseline, certified=certified(replace(system, unsafe=(lake,)), lqr))
+    with pytest.raises(InputError, match="another list of unsafe sets"):
+        compare(now, with_lake, Fraction(1, 10))
