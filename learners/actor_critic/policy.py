@@ -32,7 +32,8 @@ KIND, VERSION = "stableproof-policy", 1
 
 @dataclass(frozen=True, eq=False)
 class FrozenActor:
-    """One controller: u = middle + half·tanh(z), z = z_ref + K d + M (h(d, r) − h(0, r)).
+    """One controller: u = middle + half·tanh(z) with
+    z = z_ref + cosh² z_ref · (K d + M (h(d, r) − h(0, r))).
 
     d = s − s_ref, the local states less their reference, unscaled: scales are in the weights.
     ``layers`` are (W, b) of h, W of shape (width, n) or, if the view tracks, (width, 2n), the
@@ -57,7 +58,8 @@ class FrozenActor:
         else:
             rest = self._hidden(np.zeros_like(deviation), references)
         h = self._hidden(deviation, references) - rest
-        z = steady + h @ self.mean.T + deviation @ self.gain.T
+        moved = h @ self.mean.T + deviation @ self.gain.T
+        z = steady + (steepness(steady) if self.anchored else 1.0) * moved
         out: Array = view.middle + view.half * np.tanh(z)
         return out
 
@@ -85,13 +87,13 @@ class FrozenActor:
         deviation = ex.select(state, view.states) - ex.constant(local)
         h = self._hidden_expression(deviation, local)
         if self.anchored:
-            rest = self._hidden_expression(ex.constant([0] * len(local)), local)
-            z = ex.affine(self.mean, h - rest, steady)
-        else:
-            z = ex.affine(self.mean, h, self.offset)
+            h = h - self._hidden_expression(ex.constant([0] * len(local)), local)
+        z = ex.affine(self.mean, h)
         if self.gain.any():
             z = z + ex.affine(self.gain, deviation)
-        return ex.tanh(z)
+        if self.anchored:
+            return ex.tanh(ex.constant(steady) + ex.constant(steepness(steady)) * z)
+        return ex.tanh(ex.constant(self.offset) + z)
 
     def _hidden_expression(self, deviation: Expression, local: Sequence[Fraction]) -> Expression:
         h = deviation
@@ -103,6 +105,11 @@ class FrozenActor:
                 W = np.ascontiguousarray(W[:, :n])
             h = ex.tanh(ex.affine(W, h, bias))
         return h
+
+
+def steepness(steady: Array) -> Array:
+    """cosh² z_ref, by which the slope of tanh at z_ref becomes 1."""
+    return np.asarray(np.cosh(steady) ** 2)
 
 
 def _shifted_bias(
