@@ -60,7 +60,7 @@ def batch_of(algorithm: lac.Lac, count: int = 64, ended: float = 0.0) -> encodin
 
 def test_it_learns_to_stabilise() -> None:
     """An unstable plant: from every start to the origin, at nearly the least cost."""
-    settings = dataclasses.replace(SMALL, updates=1200, environments=32, batch=128)
+    settings = dataclasses.replace(SMALL, updates=800, environments=32, batch=128)
     task = first_order_task()
     trained = settings.train(task)
     found = judging.judge(task, trained.policy, starts=64, seed=11, periods=60)
@@ -102,7 +102,7 @@ def test_threads_and_global_generators_are_left_alone() -> None:
 
 def test_a_reference_set_is_tracked_with_its_steady_inputs() -> None:
     task = two_tanks_task()
-    trained = dataclasses.replace(SMALL, updates=800, batch=128).train(task)
+    trained = dataclasses.replace(SMALL, updates=500, batch=128).train(task)
     found = judging.judge(task, trained.policy, starts=64, seed=3, periods=200)
     assert found.success == 1.0
     with pytest.raises(InputError, match="knows 3 references; say which"):
@@ -155,7 +155,7 @@ def test_the_multiplier_exceeds_one_where_the_constraint_is_broken() -> None:
     task = first_order_task(system=runaway, action_low=(-1.0,), action_high=(1.0,))
     algorithm = training(task, multiplier_rate=0.05)
     algorithm.begin()
-    for _ in range(30):
+    for _ in range(60):
         algorithm.period(4)
     assert algorithm.lagrange.value > 10.0
     assert algorithm.lagrange.at_bound == 0
@@ -184,7 +184,7 @@ def test_leaving_the_physical_meaning_is_not_learnt_as_a_way_out() -> None:
     task = first_order_task()
     limit = PhysicalLimit("|x| <= 1.2", exact("1.44") - task.system.state[0] ** 2)
     task = dataclasses.replace(task, physical=(limit,))
-    trained = dataclasses.replace(SMALL, updates=800, batch=128).train(task)
+    trained = dataclasses.replace(SMALL, updates=500, batch=128).train(task)
     assert trained.figures["success"] == 1.0
 
 
@@ -279,7 +279,7 @@ def test_fit_learns_a_system_in_discrete_time() -> None:
     assert task.sampling is not None
     system = sampled(task.system, task.sampling)
     heard: list[Mapping[str, object]] = []
-    settings = dataclasses.replace(SMALL, updates=400)
+    settings = dataclasses.replace(SMALL, updates=160)
     candidate = settings.fit(system, progress=heard.append)
     assert candidate.state is system.state
     figures = candidate.provenance
