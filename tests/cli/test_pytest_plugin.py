@@ -106,7 +106,11 @@ def test_proved_refuted_unknown_and_too_small(inner: Inner) -> None:
         (("motor.toml", "motor.json"), {"theorem": ""}, "'' is none of asymptotic-stability, "),
         (("motor.toml", "motor.json"), {"theorem": 3}, "'3' is none of"),
         (("motor.toml", "motor.json"), {"rate": 0}, "rate: give a positive number, not 0"),
-        (("motor.toml", "motor.json"), {"rate": 1}, "only exponential stability has a rate"),
+        (
+            ("motor.toml", "motor.json"),
+            {"rate": 1},
+            "only exponential stability and set-point convergence have a rate",
+        ),
         (("motor.toml", "motor.json"), {"time_budget": "long"}, "time_budget: 'long' is not a n"),
         (("motor.toml", "motor.json"), {"time_budget": -1}, "time_budget: give a positive number"),
         (("motor.toml", "motor.json"), {"time_budget": "1e-400"}, "time_budget: give a positive"),
