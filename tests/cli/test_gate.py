@@ -183,7 +183,12 @@ def test_a_bad_system_or_candidate_is_an_input_error_with_its_place(gate: GateFi
         ('"motor.toml"', '"pole on a cart"', 4, "system: unknown system 'pole on a cart' (known: "),
         ('"motor.json"', '"none.json"', 5, "candidate: "),
         ('"motor.json"', '"none.json"', 5, "none.json: there is no such file"),
-        ("minimum", "rate = 2\nminimum", 6, "rate: only exponential stability has a rate"),
+        (
+            "minimum",
+            "rate = 2\nminimum",
+            6,
+            "rate: only exponential stability and set-point convergence",
+        ),
         ("minimum", f"{EXPONENTIAL}\nregion.mu = 2\nminimum", 7, "region mu: exponential stabil"),
         (
             'candidate = "motor.json"',
