@@ -3,10 +3,8 @@
 Everything is written in the scaled error e = (s − s_ref)/scale, the scaled reference
 r = (s_ref − centre)/scale (where there are several) and actions a = tanh z in (−1, 1).
 
-The actor's mean is *anchored*: z(e, r) = z_ref + cosh² z_ref · (K e + M (h(e, r) − h(0, r))), where
-z_ref is the pre-image of the steady input, so that the reference is a steady state of every policy
-in the class. The factor undoes the slope of tanh there: a steady input close to its limit takes no
-gain away.
+The actor's mean is *anchored*: z(e, r) = z_ref + K e + M (h(e, r) − h(0, r)), where z_ref is the
+pre-image of the steady input, so that the reference is a steady state of every policy in the class.
 K is a linear path beside the hidden layers; stabilising gains are easily learnt with it. All
 activations are tanh, for proofs.
 
@@ -80,7 +78,7 @@ class Actor(torch.nn.Module):
     def forward(
         self, error: torch.Tensor, reference: torch.Tensor | None, steady: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log of the deviation of z, (N, m) each; both are scaled by cosh² z_ref.
+        """Mean and log of the deviation of z, (N, m) each.
 
         ``error`` (N, n), ``reference`` (N, n) or None, ``steady`` (N, m) or (1, m): z_ref.
         """
@@ -89,9 +87,7 @@ class Actor(torch.nn.Module):
         if not self.anchored:
             return torch.addmm(self.offset, h, self.mean) + error @ self.gain, log_std
         rest = self._hidden(torch.zeros_like(error if self.tracks else error[:1]), reference)
-        steepness = torch.cosh(steady).square()
-        moved = (h - rest) @ self.mean + error @ self.gain
-        return steady + steepness * moved, log_std + steepness.log()
+        return steady + (h - rest) @ self.mean + error @ self.gain, log_std
 
     def _hidden(self, error: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
         x = torch.cat([error, reference], 1) if self.tracks and reference is not None else error

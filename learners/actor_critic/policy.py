@@ -32,8 +32,7 @@ KIND, VERSION = "stableproof-policy", 1
 
 @dataclass(frozen=True, eq=False)
 class FrozenActor:
-    """One controller: u = middle + half·tanh(z) with
-    z = z_ref + cosh² z_ref · (K d + M (h(d, r) − h(0, r))).
+    """One controller: u = middle + half·tanh(z), z = z_ref + K d + M (h(d, r) − h(0, r)).
 
     d = s − s_ref, the local states less their reference, unscaled: scales are in the weights.
     ``layers`` are (W, b) of h, W of shape (width, n) or, if the view tracks, (width, 2n), the
@@ -58,8 +57,7 @@ class FrozenActor:
         else:
             rest = self._hidden(np.zeros_like(deviation), references)
         h = self._hidden(deviation, references) - rest
-        moved = h @ self.mean.T + deviation @ self.gain.T
-        z = steady + (steepness(steady) if self.anchored else 1.0) * moved
+        z = steady + h @ self.mean.T + deviation @ self.gain.T
         out: Array = view.middle + view.half * np.tanh(z)
         return out
 
@@ -87,13 +85,13 @@ class FrozenActor:
         deviation = ex.select(state, view.states) - ex.constant(local)
         h = self._hidden_expression(deviation, local)
         if self.anchored:
-            h = h - self._hidden_expression(ex.constant([0] * len(local)), local)
-        z = ex.affine(self.mean, h)
+            rest = self._hidden_expression(ex.constant([0] * len(local)), local)
+            z = ex.affine(self.mean, h - rest, steady)
+        else:
+            z = ex.affine(self.mean, h, self.offset)
         if self.gain.any():
             z = z + ex.affine(self.gain, deviation)
-        if self.anchored:
-            return ex.tanh(ex.constant(steady) + ex.constant(steepness(steady)) * z)
-        return ex.tanh(ex.constant(self.offset) + z)
+        return ex.tanh(z)
 
     def _hidden_expression(self, deviation: Expression, local: Sequence[Fraction]) -> Expression:
         h = deviation
@@ -105,11 +103,6 @@ class FrozenActor:
                 W = np.ascontiguousarray(W[:, :n])
             h = ex.tanh(ex.affine(W, h, bias))
         return h
-
-
-def steepness(steady: Array) -> Array:
-    """cosh² z_ref, by which the slope of tanh at z_ref becomes 1."""
-    return np.asarray(np.cosh(steady) ** 2)
 
 
 def _shifted_bias(
