@@ -89,7 +89,7 @@ def bands(row: Data, title: str) -> Figure:
 
     figure, panels = _nine_panels(title)
     mean, deviation = np.array(row["mean"]), np.array(row["deviation"])
-    hours = PERIOD * np.arange(mean.shape[1])
+    hours = PERIOD * row["every"] * np.arange(mean.shape[1])
     for i, axes in enumerate(panels):
         _mean_and_band(axes, hours, mean[i], deviation[i], row["target"][i])
         axes.set_xlim(0, hours[-1])
@@ -132,7 +132,7 @@ def schedule(rows: Sequence[tuple[str, str, Data]], title: str) -> Figure:
     figure, panels = _nine_panels(title)
     for name, colour, row in rows:
         states = np.array(row["states"])
-        hours = PERIOD * np.arange(states.shape[1])
+        hours = PERIOD * row["every"] * np.arange(states.shape[1])
         for axes, course in zip(panels, states, strict=True):
             axes.plot(hours, course, color=colour, lw=1.4, label=name)
     targets = np.array(rows[0][2]["targets"])

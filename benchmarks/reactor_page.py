@@ -30,6 +30,7 @@ that such a comparison needs. Made by `python -m benchmarks.reactor`.
 - Cost: squared deviations, fractions times two and temperatures over 20 K, summed over the states
   that the periods end in.
 - Overshoot: how far any temperature goes past its reference, the median over the starts.
+- Time of a step: processor time, the mean over the way from s0 to sref2.
 - "Open loop, as published" holds the inputs that the paper's Table 2 prints, which are not the
   steady inputs of its references; "exact inputs" are.
 - NMPC: CasADi and IPOPT, direct multiple shooting on the plant's own expression, the LQR's
@@ -41,18 +42,18 @@ def write_page(found: Found, conditions: Mapping[str, object]) -> None:
     """evaluation.md and its pictures; without matplotlib, the page says what is left out."""
     drawn = find_spec("matplotlib") is not None
     lines = [HEAD]
-    lines += ["## Convergence", *trials_table(found)]
+    lines += ["", "## Convergence", *trials_table(found)]
     lines += _convergence(found) if drawn else []
     for noise, said in (("none", "without noise"), ("w1", "under σ_w1")):
-        lines += [f"## Stability: random starts, {said}", *settling_table(found, noise)]
+        lines += ["", f"## Stability: random starts, {said}", *settling_table(found, noise)]
     lines += _band(found, "w1", 5) if drawn else []
-    lines += ["## Robustness: σ_w2, a hundred times σ_w1", *robustness_table(found)]
+    lines += ["", "## Robustness: σ_w2, a hundred times σ_w1", *robustness_table(found)]
     lines += _band(found, "w2", 6) if drawn else []
-    lines += ["## Several references: sref1, sref2, sref3, 1.5 h each, from s0"]
+    lines += ["", "## Several references: sref1, sref2, sref3, 1.5 h each, from s0"]
     lines += schedule_table(found)
     for noise, number in (("w1", 7), ("w2", 8)):
         lines += _schedule(found, noise, number) if drawn else []
-    lines += ["## Time of a step, one state at a time", *compute_table(found)]
+    lines += ["", "## Time of a step, one state at a time", *compute_table(found)]
     if not drawn:
         lines += ["", "Pictures are left out: `pip install 'stableproof[report]'` brings them."]
     lines += ["", "Last run: " + "; ".join(f"{k} {v}" for k, v in conditions.items()) + "."]

@@ -42,6 +42,8 @@ Array = NDArray[np.float64]
 
 PUBLISHED = (1, 2, 3)
 SPREAD = 11
+SHOWN_BAND, SHOWN_COURSE = 4, 2
+"""Of the states of a course, one in so many is kept for pictures."""
 STEP_SECONDS = 0.02
 """A guess of NMPC's."""
 
@@ -125,7 +127,7 @@ def _settle(entry: Entry, case: Case, folder: Path) -> Data:
     course = follow(task, controller, [stretch], count)
     accumulated = costs(course, task)
     data = {
-        "hours": settling_hours(course),
+        "hours": rounded(settling_hours(course), 4),
         "mean_hours": mean_settling_hours(course),
         "cost": accumulated.mean(),
         "cost_of_few": accumulated[:few].mean(),
@@ -156,7 +158,7 @@ def _spread(entry: Entry, case: Case, folder: Path) -> Data:
         over.append(overshoots(course))
         accumulated.append(costs(course, task).mean())
     return {
-        "hours": np.concatenate(hours),
+        "hours": rounded(np.concatenate(hours), 4),
         "overshoots": rounded(np.concatenate(over), 4),
         "cost": float(np.mean(accumulated)),
     }
@@ -190,8 +192,9 @@ def _band(entry: Entry, case: Case, folder: Path) -> Data:
     course = follow(task, entry.make(task), [stretch], int(str(case["count"])))
     return {
         "target": stretch.state,
-        "mean": rounded(course.states.mean(axis=0).T, 6),
-        "deviation": rounded(course.states.std(axis=0).T, 4),
+        "every": SHOWN_BAND,
+        "mean": rounded(course.states.mean(axis=0)[::SHOWN_BAND].T, 6),
+        "deviation": rounded(course.states.std(axis=0)[::SHOWN_BAND].T, 4),
         "mean_hours": mean_settling_hours(course),
     }
 
@@ -223,7 +226,8 @@ def _schedule(entry: Entry, case: Case, folder: Path) -> Data:
         "mean_hours": [mean_settling_hours(part) for part in parts],
         "overshoots": [float(np.median(overshoots(part))) for part in parts],
         "unphysical": course.unphysical,
-        "states": rounded(course.states[0].T, 6),
+        "every": SHOWN_COURSE,
+        "states": rounded(course.states[0, ::SHOWN_COURSE].T, 5),
         "targets": [stretch.state for stretch in stretches],
     }
     if isinstance(controller, PredictiveController):

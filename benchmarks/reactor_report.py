@@ -105,12 +105,12 @@ def _number(row: Data | None, key: str, form: str = "{:.1f}") -> str:
 
 def settling_table(found: Found, noise: str) -> list[str]:
     """Settled within 1 h and 2.5 h, median, 95th percentile, overshoot and cost."""
-    lines = []
+    lines, few = [], found.scale.few
     for entry in found.shown():
         first = found.row("stability", entry.key, noise=noise, reference=1)
         hours = _hours(found, "stability", entry.key, noise)
         if all(h is None for h in hours):
-            lines.append([entry.name, why_not(first), *[""] * 6])
+            lines.append([entry.name, why_not(first), *[""] * 7])
             continue
         rows = [found.measured("stability", entry.key, noise=noise, reference=k) for k in PUBLISHED]
         lines.append([
@@ -121,12 +121,13 @@ def settling_table(found: Found, noise: str) -> list[str]:
             _each([_quantile(h, 0.5) for h in hours]),
             _each([_quantile(h, 0.95) for h in hours]),
             _each([r and float(np.median(r["overshoots"])) for r in rows], "{:.1f}"),
+            _each([r and float(np.median(r["overshoots"][:few])) for r in rows], "{:.1f}"),
             _each([None if r is None else r["cost_of_few"] for r in rows], "{:.1f}"),
         ])  # fmt: skip
     return markdown_table(
         (
             "controller", "starts", "settled in 1 h", "in 2.5 h", "median, h", "95 %, h",
-            "overshoot, K", f"cost, first {found.scale.few}",
+            "overshoot, K", f"of the first {few}", f"cost, first {few}",
         ),
         lines,
     )  # fmt: skip
@@ -145,7 +146,8 @@ def robustness_table(found: Found) -> list[str]:
             return _each([None if r is None else r[key] for r in rows], form)
 
         counts = [r["key"]["count"] for r in rows if r is not None]
-        means = [None if r is None else _late(r["mean_hours"]) for r in rows]
+        enough = counts[0] == found.scale.starts  # the mean of a few is mostly noise
+        means = [_late(r["mean_hours"]) if r is not None and enough else None for r in rows]
         lines.append([
             entry.name, str(counts[0]), _each(means), of("rms_temperature", "{:.2f}"),
             of("rms_fraction", "{:.4f}"), of("cost_of_few", "{:.1f}"), of("unphysical", "{}"),
