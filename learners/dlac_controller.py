@@ -81,6 +81,7 @@ class Controller:
         self.price = Multiplier(rate=settings.multiplier_rate)  # e^λ
         self.buffer: Replay | None = None
         self.spread = self._ladder(environments)
+        self.calm = 1.0
         self.batch: Batch | None = None
         self.critic_loss = self.entropy = math.nan
 
@@ -104,7 +105,7 @@ class Controller:
             return self.actor.sample(seen.error, seen.reference, seen.steady, self.generator)[0]
         mean, _ = self.actor(seen.error, seen.reference, seen.steady)
         noise = torch.randn(mean.shape, generator=self.generator)
-        return torch.tanh(mean + self.spread * noise)
+        return torch.tanh(mean + self.calm * self.spread * noise)
 
     def frozen(self) -> FrozenActor:
         """The mean action, as it is now."""
@@ -126,6 +127,7 @@ class Controller:
         first, last = self.settings.learning_rate, self.settings.final_learning_rate
         for steps in (self.actor_steps, self.critic_steps):
             steps.param_groups[0]["lr"] = first * (last / first) ** share
+        self.calm = self.settings.final_exploration**share
         self.wanted = len(self.view.inputs) * (
             self.settings.entropy + share * (self.settings.final_entropy - self.settings.entropy)
         )
@@ -174,10 +176,9 @@ class Controller:
         self.temperature.update(self.wanted - self.entropy)
         self.price.update(broken)
         self.price.logarithm = max(self.price.logarithm, math.log(self.settings.least_price))
-        energy = self.next_value
-        if self.settings.relative is not None:
-            energy = energy / (self.settings.relative + energy.detach()).sqrt()
-        loss = (self.temperature.value * self.log_density + self.price.value * energy).mean()
+        loss = (
+            self.temperature.value * self.log_density + self.price.value * self.next_value
+        ).mean()
         self.actor_steps.zero_grad()
         loss.backward()
         self.actor_steps.step()
@@ -211,7 +212,7 @@ class Controller:
             "optimizers": [optimizer_state(o) for o in (self.actor_steps, self.critic_steps)],
             "multipliers": [self.temperature.state(), self.price.state()],
             "spread": self.spread,
-            "figures": [self.critic_loss, self.entropy],
+            "figures": [self.critic_loss, self.entropy, self.calm],
             "fields": None if self.buffer is None else self.buffer.fields,
             "buffer": None if self.buffer is None else self.buffer.state(),
         }
@@ -233,7 +234,7 @@ class Controller:
         ):
             multiplier.restore(kept)
         self.spread = state["spread"]
-        self.critic_loss, self.entropy = state["figures"]
+        self.critic_loss, self.entropy, self.calm = state["figures"]
         if state["buffer"] is not None:
             self.buffer = Replay(self.settings.buffer, state["fields"], self.clock)
             self.buffer.restore(state["buffer"])

@@ -16,13 +16,15 @@ class Hyperparameters:
     the critic itself). Entropy is held at ``entropy`` per action at first and at ``final_entropy``
     in the end, the learning rate likewise, both geometrically or linearly in the share of training
     that is over. ``exploration``: the deviations of z with which the first and the last of the
-    environments act, geometrically spaced in between; None acts as the policy itself would.
-    ``anchored``: the reference is a steady state of every policy, and the critic is at its least
-    there. ``linear``: a path beside the hidden layers. ``relative``: a critic's squared errors,
-    and L in (16), are divided by this plus L, so that the small L near the reference count as much
-    as the large ones far away; None leaves (9) and (16) as printed. ``least_price``: e^λ does not
-    fall below it, as it would wherever (14) holds with room to spare, and with it all interest in
-    costs.
+    environments act, geometrically spaced in between, and in the end ``final_exploration`` times
+    that; None acts as the policy itself would. ``anchored``: the reference is a steady state of
+    every policy. ``linear``: a path beside the hidden layers.
+
+    ``relative``: a critic's squared errors (9) are divided by this plus what it is to learn,
+    c + γL. Small L near the reference then count too; and where others make the outcome vary, L
+    becomes a harmonic rather than an arithmetic mean of it, less than the expectation. None leaves
+    (9) as printed. ``least_price``: e^λ does not fall below it, as it would wherever (14) holds
+    with room to spare, and with it all interest in costs.
     """
 
     hidden: tuple[int, ...] = (32, 32)
@@ -34,11 +36,12 @@ class Hyperparameters:
     buffer: int = 500_000
     target_rate: float = 0.01
     learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
-    multiplier_rate: float = 1e-3
+    final_learning_rate: float = 3e-5
+    multiplier_rate: float = 3e-3
     entropy: float = -0.5
-    final_entropy: float = -2.0
+    final_entropy: float = -3.0
     exploration: tuple[float, float] | None = (0.1, 1.5)
+    final_exploration: float = 0.3
     anchored: bool = True
     linear: bool = True
     relative: float | None = 0.05
@@ -57,7 +60,13 @@ class Hyperparameters:
         for name in ("discount", "target_rate", "decrease"):
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise InputError(f"{name} must be in (0, 1], not {getattr(self, name)}")
-        for name in ("learning_rate", "final_learning_rate", "multiplier_rate", "least_price"):
+        for name in (
+            "learning_rate",
+            "final_learning_rate",
+            "multiplier_rate",
+            "least_price",
+            "final_exploration",
+        ):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} must be positive and finite, not {getattr(self, name)}")
         if self.exploration is not None and not 0.0 < self.exploration[0] <= self.exploration[1]:

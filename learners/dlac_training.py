@@ -102,7 +102,7 @@ class Training:
                     self.round()
             self.seconds += time.perf_counter() - began
             self._tell()
-            if self.period % pause == 0 or self.period == self.periods:
+            if (self.periods - self.period) % pause == 0:
                 self._evaluate()
                 if checkpoint is not None:
                     self.save(checkpoint)

@@ -98,7 +98,7 @@ def test_two_controllers_learn_to_hold_a_plant_that_neither_sees_whole() -> None
     first, last = trained.record.rows
     assert (first["step"], last["step"]) == (9_600, 19_200)
     assert last["evaluation_cost"] < 0.25 * untrained["evaluation_cost"]
-    assert untrained["error"] > 1.0 and last["error"] < 0.01
+    assert untrained["error"] > 1.0 and last["error"] < 0.1
 
 
 def test_training_lowers_the_cost_of_tracking_the_reactors_references() -> None:

@@ -56,6 +56,12 @@ def test_an_unstable_loop_meets_neither_decrease_nor_ergodicity() -> None:
     assert not found.ergodicity.consistent
 
 
+def test_chains_without_noise_that_all_come_to_rest_agree() -> None:
+    trained = untrained("-1/2")
+    quiet = replace(trained, task=replace(trained.task, noise=None))
+    assert theorem_one(quiet, trajectories=10, chains=6, steps=300).ergodicity.consistent
+
+
 def test_the_same_seed_looks_at_the_same_trajectories() -> None:
     trained = untrained("-1/2")
     first, again, other = (
