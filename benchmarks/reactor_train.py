@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from learners.actor_critic.policy import Policy
     from learners.actor_critic.record import Progress
 
-EVALUATIONS = 80
+EVALUATIONS = 40
 """Rows of DLAC's record."""
+DLAC_SETTINGS: dict[str, Any] = {"interval": 8}
+"""DLAC's, where they are not its defaults: a round of updates every 8 periods, 5,000 in all."""
 LAC_SETTINGS: dict[str, Any] = {"updates": 40_000, "environments": 100}
 """The centralised learner's, where they are not its defaults."""
 CHECKPOINTS = ROOT / "runs" / "reactor"
@@ -97,7 +99,7 @@ def _dlac(
 ) -> tuple[Policy, Data]:
     from learners.dlac import DistributedActorCritic
 
-    settings = DistributedActorCritic(seed=trial, evaluations=EVALUATIONS)
+    settings = DistributedActorCritic(seed=trial, evaluations=EVALUATIONS, **DLAC_SETTINGS)
     if steps is not None:
         settings = replace(settings, steps=steps)
     trained = settings.train(task, progress=watch, checkpoint=checkpoint, resume=going_on)
