@@ -11,7 +11,7 @@ from certify.candidate import Candidate
 from learners.extra_points import checked_points
 from learners.frozen_loop import FrozenLoop
 from learners.lqr import quadratic_value
-from learners.policy_rounds import SHARE, Kept, Train, Wanted, weak_starts
+from learners.policy_rounds import Kept, Train, policy_of_round
 from systems.dynamics import ControlAffineSystem
 
 Array = NDArray[np.float64]
@@ -34,16 +34,13 @@ def propose_quadratic(
     """
     began = time.perf_counter()
     points, _ = checked_points(system, extra_points, extra_weights)
-    policy = kept.of(system) if len(points) else None
-    if policy is None:
-        policy = train(Wanted())
-    else:
-        starts, _ = weak_starts(FrozenLoop(system, policy.control), points, seed)
-        if len(starts):
-            policy = train(Wanted(policy.state, starts, SHARE))
-    kept.policy, kept.system = policy, system
+    policy = policy_of_round(system, train, kept, points, seed)
     loop = FrozenLoop(system, policy.control)
-    provenance = {**policy.provenance, "seconds": time.perf_counter() - began}
+    provenance = {
+        **policy.provenance,
+        "trainings": [dict(t) for t in kept.trainings],
+        "seconds": time.perf_counter() - began,
+    }
     P = np.diag(loop.scale**-2.0)
     if loop.is_stable:
         P = loop.cost_to_go / np.outer(loop.scale, loop.scale)

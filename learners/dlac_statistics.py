@@ -157,12 +157,16 @@ def ratio_bounds(
     return RatioBounds(lower, upper, least_cost, half, count, violations, bound, confidence)
 
 
-def gelman_rubin(chains: ArrayLike, *, threshold: float = 1.1) -> Ergodicity:
+def gelman_rubin(
+    chains: ArrayLike, *, threshold: float = 1.1, resolution: float = 0.0
+) -> Ergodicity:
     """R̂ over K ≥ 2 chains of T ≥ 4 states each, (K, T, n), with the transient already cut off.
 
     R̂² = ((T−1)/T W + B/T)/W with W the mean variance within a chain and B/T the variance of the
-    chains' means (Gelman and Rubin 1992). Every chain is split into halves, which also shows a
-    drift. A coordinate that does not move at all has R̂ = 1 where all chains agree, else ∞.
+    chains' means (Gelman and Rubin 1992, without its factor for few chains). Every chain is split
+    into halves, which also shows a drift (Gelman and others, Bayesian Data Analysis, 2013). A
+    coordinate that does not move at all has R̂ = 1 where all chains agree, else ∞; where all chains
+    together stay within ``resolution``, they agree.
     """
     x = np.asarray(chains, dtype=np.float64)
     if x.ndim != 3 or x.shape[0] < 2 or x.shape[1] < 4 or not np.isfinite(x).all():
@@ -175,6 +179,7 @@ def gelman_rubin(chains: ArrayLike, *, threshold: float = 1.1) -> Ergodicity:
     squared = (half - 1) / half + between / np.where(moves, within, 1.0)
     still = np.where(between > 0.0, np.inf, 1.0)
     r_hat = np.where(moves, np.sqrt(squared), still)
+    r_hat[np.ptp(parts, axis=(0, 1)) <= resolution] = 1.0
     return Ergodicity(tuple(float(v) for v in r_hat), threshold)
 
 

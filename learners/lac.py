@@ -14,6 +14,7 @@ or is silent there:
   ``least_multiplier``, so that the actor goes on minimising L where the constraint holds: at
   e^λ = 0 it would forget the task, and where the constraint is broken again it learns it anew;
 * of two critics the larger value is taken, which for costs is the pessimistic one;
+* log π is taken at s', of the action that L(s', f(s', ε)) has, not of another one at s;
 * errors count relative to L: all expectations weigh a transition by (L(s, a) + ``relative``)⁻². The
   costs of one unstable plant span many powers of ten, and squared errors of the largest drown the
   rest. The weight depends on s and a alone, so what critics converge to does not change;
@@ -42,8 +43,10 @@ from certify.candidate import Candidate
 from learners.actor_critic.record import Progress, Record
 from learners.actor_critic.running import one_thread, require_torch
 from learners.actor_critic.view import reference_arrays, whole
+from learners.dlac_candidate import propose_quadratic
 from learners.lac_settings import LacSettings
 from learners.policy_rounds import Kept, TrainedPolicy, Wanted, propose, weak_points
+from learners.witness_choice import MOST_STATES
 from systems.dynamics import ControlAffineSystem
 from systems.expression import Expression
 from systems.task import Task
@@ -86,7 +89,8 @@ class LyapunovActorCritic(LacSettings):
         """Train on a system, in the task that :func:`learners.environments.task_for` makes of it.
 
         The control is the frozen mean action; V is the critic under it, anchored at x*, or what
-        falls on more of the domain (:mod:`learners.policy_rounds`). Of ``extra_points`` (M, n),
+        falls on more of the domain (:mod:`learners.policy_rounds`); in many states it is a
+        quadratic form (:mod:`learners.dlac_candidate`). Of ``extra_points`` (M, n),
         counterexamples of ``extra_weights`` (M,), those that the policy is to blame for make the
         first training go on for a share ``further``, every time for one more: episodes begin there,
         and their transitions are in every batch. The first training is kept, so that this is all it
@@ -110,7 +114,8 @@ class LyapunovActorCritic(LacSettings):
             )
             return TrainedPolicy(control, lambda: trained.value(system), None, trained.figures)
 
-        return propose(
+        make = propose_quadratic if system.state_dimension > MOST_STATES else propose
+        return make(
             system, train, kept, seed=self.seed,
             extra_points=extra_points, extra_weights=extra_weights,
         )  # fmt: skip
@@ -366,10 +371,11 @@ class Lac:
         objective = torch.where(ends, 0.0, temperature * log_density + price * weight * later)
         actor_loss = objective.mean() / (price + temperature)  # the unit is free
 
-        gradients = torch.autograd.grad(critic_loss, self.critic_weights, retain_graph=True)
-        _step(self.critic_optimizer, self.critic_weights, gradients)
-        gradients = torch.autograd.grad(actor_loss, self.actor_weights)
-        _step(self.actor_optimizer, self.actor_weights, gradients)
+        # All gradients first: a fused step changes weights that a graph still needs, unnoticed.
+        of_critic = torch.autograd.grad(critic_loss, self.critic_weights, retain_graph=True)
+        of_actor = torch.autograd.grad(actor_loss, self.actor_weights)
+        _step(self.critic_optimizer, self.critic_weights, of_critic)
+        _step(self.actor_optimizer, self.actor_weights, of_actor)
         move_towards(self.target, self.critic, s.soft_update)
 
         entropy = -float(log_density.detach().mean())

@@ -117,23 +117,32 @@ def propose(
     """
     began = time.perf_counter()
     extra = checked_points(system, extra_points, extra_weights)
-    policy = kept.of(system) if len(extra[0]) else None
+    policy = policy_of_round(system, train, kept, extra[0], seed)
+    solving = time.perf_counter()
+    with single_threaded_blas():
+        loop = FrozenLoop(system, policy.control)
+        found = choose_witness(loop, critic=policy.critic, neurons=neurons, seed=seed, extra=extra)
+    return _candidate(system, policy, found, kept, solving, began)
+
+
+def policy_of_round(
+    system: ControlAffineSystem, train: Train, kept: Kept, points: Array, seed: int
+) -> TrainedPolicy:
+    """The policy of this round: trained anew without ``points`` (M, n), counterexamples; with them
+    that of the last round, trained further where it is at fault. ``kept`` is up to date then."""
+    policy = kept.of(system) if len(points) else None
     if policy is None:
         kept.trainings, kept.starts = [], None
         policy = _trained(train, Wanted(), kept, "")
-    if len(extra[0]):
-        starts, words = weak_starts(FrozenLoop(system, policy.control), extra[0], seed)
+    if len(points):
+        starts, words = weak_starts(FrozenLoop(system, policy.control), points, seed)
         if len(starts):
             before = [] if kept.starts is None else [kept.starts]
             kept.starts = np.unique(np.vstack([*before, starts]), axis=0)
             wanted = Wanted(policy.state, kept.starts, SHARE, len(kept.trainings))
             policy = _trained(train, wanted, kept, words)
     kept.policy, kept.system = policy, system
-    solving = time.perf_counter()
-    with single_threaded_blas():
-        loop = FrozenLoop(system, policy.control)
-        found = choose_witness(loop, critic=policy.critic, neurons=neurons, seed=seed, extra=extra)
-    return _candidate(system, policy, found, kept, solving, began)
+    return policy
 
 
 def _trained(train: Train, wanted: Wanted, kept: Kept, why: str) -> TrainedPolicy:

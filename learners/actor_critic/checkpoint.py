@@ -18,6 +18,7 @@ import torch
 from learners.actor_critic.archive import AnyArray, read_archive, write_archive
 from systems import expression as ex
 from systems.errors import InputError
+from systems.exact import nearest_float
 from systems.tape import compile_tape
 from systems.task import Task
 
@@ -34,7 +35,7 @@ def fingerprint(task: Task) -> str:
         [field, system.state_cost, *(p.margin for p in task.physical)], [*system.variables, held]
     )
     references = task.references
-    facts = {
+    facts: dict[str, object] = {
         "tape": tape.digest,
         "time": system.time,
         "sampling": repr(task.sampling),
@@ -51,6 +52,14 @@ def fingerprint(task: Task) -> str:
         "partition": repr(task.partition),
         "noise": repr(task.noise),
     }
+    limits = system.input_limits
+    if limits is not None:
+        ends = [[nearest_float(v) for v in side] for side in (limits.lower, limits.upper)]
+        if ends != facts["actions"]:  # an environment cuts off there as well
+            facts["limits"] = [str(v) for v in (*limits.lower, *limits.upper)]
+    if system.disturbance_range is not None:
+        box = system.disturbance_range
+        facts["disturbance"] = [str(v) for v in (*box.lower, *box.upper)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -104,7 +113,7 @@ def load_checkpoint(
     _check_settings(path, header.get("settings"), json.loads(json.dumps(dict(settings))), free)
     try:
         return _with_arrays(header["tree"], arrays)
-    except (KeyError, RecursionError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise InputError(f"{path}: is no {KIND} file, or is damaged; make it anew") from None
 
 

@@ -213,7 +213,14 @@ class Course:
             if best is not None:
                 judged = Judgement(np.asarray(best["costs"]), np.asarray(best["distances"]))
                 self.best = Best(judged, int(best["updates"]), best["weights"])
-        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            IndexError,
+            AttributeError,
+        ) as error:
             raise InputError(
                 f"{self.task.system.name}: the state of the training that was kept is damaged "
                 f"({type(error).__name__}); train anew"

@@ -24,12 +24,14 @@ def critic_value(
 ) -> Expression:
     """V of the system's state for the equilibrium; of two critics, the first.
 
-    ``steady`` (m,) is the pre-image of the equilibrium's input.
+    ``steady`` (m,) is the pre-image of the equilibrium's input. A critic of several references is
+    that of the equilibrium as one of them.
     """
     view, state = actor.view, system.state
     scale = np.array(view.scale)
     n = len(scale)
     there = [system.equilibrium[i] for i in view.states]
+    reference = (np.array([float(v) for v in there]) - np.array(view.centre)) / scale
     displacement = ex.select(state, view.states) - ex.constant(there)
     action = actor.action(state, system.equilibrium, steady)
     deviation = action - ex.substitute(action, {state: ex.constant(list(system.equilibrium))})
@@ -45,10 +47,10 @@ def critic_value(
         for k, (weight, bias) in enumerate(
             zip(critic.layers.weights, critic.layers.biases, strict=True)
         ):
-            W = _floats(weight)[0]
-            h = ex.tanh(
-                ex.affine(np.ascontiguousarray(W.T) if k else scaled(W), h, _floats(bias)[0, 0])
-            )
+            W, b = _floats(weight)[0], _floats(bias)[0, 0]
+            if not k and view.tracks:
+                W, b = W[: seen.size], b + reference @ W[seen.size :]
+            h = ex.tanh(ex.affine(np.ascontiguousarray(W.T) if k else scaled(W), h, b))
         return h
 
     change = hidden(seen) - hidden(ex.constant([0] * seen.size))

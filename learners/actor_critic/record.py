@@ -54,12 +54,13 @@ class Record:
 
     def state(self) -> dict[str, object]:
         """All of it as plain JSON data, for a checkpoint."""
-        return {"rows": self.rows, "warnings": list(self._warnings.items())}
+        return {"rows": list(self.rows), "warnings": list(self._warnings.items())}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Back to what :meth:`state` gave."""
         rows, warnings = state["rows"], state["warnings"]
-        assert isinstance(rows, list) and isinstance(warnings, list)
+        if not isinstance(rows, list) or not isinstance(warnings, list):
+            raise TypeError("rows and warnings are lists")
         self.rows = list(rows)
         self._warnings = Counter({str(line): int(times) for line, times in warnings})
 

@@ -116,6 +116,10 @@ def test_coordinates_at_rest() -> None:
     assert gelman_rubin(still).largest == 1.0
     still[1, :, 1] = 1.0
     assert gelman_rubin(still).largest == np.inf
+    assert gelman_rubin(still, resolution=0.5).largest == np.inf
+    still[1, :, 1] = 1e-9  # where rounding left it
+    assert gelman_rubin(still).largest == np.inf
+    assert gelman_rubin(still, resolution=1e-6).largest == 1.0
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,16 @@ def test_the_constraint_is_that_of_the_paper() -> None:
     assert figures["entropy"] == pytest.approx(-float(log_density.mean()), rel=1e-5)
 
 
+def test_the_actors_gradient_is_of_the_weights_that_its_loss_was_computed_with() -> None:
+    """Whatever the critic's step is, which comes in the same update."""
+    algorithms = [training(learning_rate=rate) for rate in (1e-12, 0.3)]
+    for algorithm in algorithms:
+        algorithm.update(batch_of(algorithm))
+    small, large = ([p.grad for p in a.actor_weights] for a in algorithms)
+    assert all(torch.equal(p, q) for p, q in zip(small, large, strict=True))
+    assert any(bool(p.any()) for p in small)
+
+
 def test_leaving_the_physical_meaning_is_not_learnt_as_a_way_out() -> None:
     """Staying costs something for ever; an end that cost nothing would be the cheaper way."""
     task = first_order_task()
@@ -279,6 +289,43 @@ def test_the_candidate_is_the_policy_with_an_anchored_value() -> None:
     tape = compile_tape([candidate.value, slope], [candidate.state])
     for tests in prove_zero(tape, list(task.system.equilibrium)):
         assert all(test.answer is Answer.ZERO for test in tests)
+
+
+def test_a_critic_of_several_references_is_anchored_at_the_equilibrium() -> None:
+    task = two_tanks_task()
+    trained = dataclasses.replace(SMALL, updates=20, judged=1).train(task)
+    system, reference = task.system, np.array([[1.0, 1.0]])
+    x = np.random.default_rng(0).uniform(0.5, 2.0, (20, 2))
+    V = function(trained.value(system), system.state)(np.vstack([x, reference]))[0][:, 0]
+    encoder = encoding.Encoder(trained.policy.actors[0].view, trained.policy.reference_inputs)
+    many = torch.from_numpy(np.repeat(reference, 20, 0))
+    seen = encoder(torch.from_numpy(x), many, many)  # the pumps are at 1, too
+    u = trained.policy.act(x, many.numpy())
+    action = torch.from_numpy(trained.policy.actors[0].view.squashed(u)).float()
+    critic = trained.critic
+    with torch.no_grad():
+        L = critic(seen.error, action - seen.rest, seen.reference)[0] - critic.log_rest[0].exp()
+    np.testing.assert_allclose(V[:-1], L.numpy(), rtol=1e-3, atol=1e-5)
+    assert V[-1] == pytest.approx(0.0, abs=1e-25)
+
+
+def test_in_many_states_v_is_a_quadratic_form() -> None:
+    """A reference set and nine states: the reactor, from a training that is much too short."""
+    system = zoo.system("reactor-separator-2")
+    settings = dataclasses.replace(SMALL, updates=4, warm_up=1, judged=1)
+    candidate = settings.fit(system)
+    at = np.array([[float(v) for v in system.equilibrium]])
+    away = at + 1e-3 * np.ones_like(at)
+    V = function(candidate.value, system.state)(np.vstack([at, away, 2.0 * away - at]))[0][:, 0]
+    assert V[0] == 0.0 and V[2] == pytest.approx(4.0 * V[1], rel=1e-6)
+    assert len(candidate.provenance["trainings"]) == 1  # type: ignore[arg-type]
+
+
+def test_what_is_kept_of_a_first_training_does_not_change() -> None:
+    task, extra = first_order_task(), (np.array([[0.9]]), np.ones(1))
+    settings = dataclasses.replace(SMALL)
+    histories = [settings.train(task, extra=extra).figures["history"] for _ in range(2)]
+    assert [len(rows) for rows in histories] == [len(histories[0])] * 2  # type: ignore[arg-type]
 
 
 def test_fit_learns_a_system_in_discrete_time() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from learners.actor_critic.archive import read_archive, write_archive
 from learners.actor_critic.record import Record
+from systems.build import system_from_text
 from systems.errors import InputError
 from systems.exact import exact
 from systems.sampled import Sampling
@@ -107,6 +108,40 @@ def test_damaged_and_foreign_files_are_refused_in_a_line(tmp_path: Path) -> None
     write_archive(path, "stableproof-policy", 1, {}, {})
     with pytest.raises(InputError, match="is no stableproof-checkpoint file"):
         checkpoint.load_checkpoint(path, "lac", first_order_task(), SETTINGS)
+
+
+@pytest.mark.parametrize("tree", [{"\0array": []}, {"\0array": "none"}, {"\0array": {}}])
+def test_a_tree_that_names_no_array_is_damaged(tree: object, tmp_path: Path) -> None:
+    path, task = tmp_path / "kept.npz", first_order_task()
+    header = {
+        "learner": "lac",
+        "system": "first-order",
+        "fingerprint": checkpoint.fingerprint(task),
+        "settings": {},
+        "tree": tree,
+    }
+    write_archive(path, checkpoint.KIND, 1, header, {})
+    with pytest.raises(InputError, match="is damaged"):
+        checkpoint.load_checkpoint(path, "lac", task, {})
+
+
+def test_the_range_of_disturbances_belongs_to_the_task() -> None:
+    def task(reach: int) -> Task:
+        system = system_from_text(
+            "pushed", ["x"], ["u"], {"x": "x + u + d"}, domain=[[-1, 1]],
+            input_limits={"u": [-2, 2]}, disturbances=["d"],
+            disturbance_range=[[-reach, reach]],
+        )  # fmt: skip
+        return first_order_task(system=system)
+
+    assert checkpoint.fingerprint(task(1)) == checkpoint.fingerprint(task(1))
+    assert checkpoint.fingerprint(task(1)) != checkpoint.fingerprint(task(2))
+
+
+@pytest.mark.parametrize("state", [{"rows": {}, "warnings": []}, {"rows": [], "warnings": 3}])
+def test_a_record_of_another_shape_is_no_record(state: dict[str, object]) -> None:
+    with pytest.raises(TypeError):
+        Record().restore(state)
 
 
 def test_a_pickle_inside_is_never_opened(tmp_path: Path) -> None:
