@@ -141,7 +141,14 @@ class Training:
             controller.draw(share)
             controller.learn_critic(ends[i if len(ends) > 1 else 0])
         for i, controller in enumerate(self.controllers):
-            self.channel.send(i, controller.energy_change())
+            message = controller.energy_change()
+            if not np.isfinite(message).all():
+                raise InputError(
+                    f"{self.task.system.name}: training diverged after "
+                    f"{self.channel.traffic.rounds} rounds, in {controller.view.name}; a smaller "
+                    "learning rate may help"
+                )
+            self.channel.send(i, message)
         for i, controller in enumerate(self.controllers):
             self.constraint = controller.learn_actor(self.channel.receive(i))
 

@@ -323,6 +323,14 @@ def test_nan_in_costs_is_named_and_training_goes_on(monkeypatch: pytest.MonkeyPa
     assert rows == {400}  # and still in step
 
 
+def test_a_training_that_diverges_is_named() -> None:
+    training = filled(chain_task(), TINY)
+    with torch.no_grad():
+        training.controllers[1].critic.skip.fill_(math.inf)
+    with pytest.raises(InputError, match="ring: training diverged after 0 rounds, in part 1"):
+        training.run()
+
+
 def test_inputs_at_their_limits_for_a_whole_episode_are_named() -> None:
     learner = replace(TINY, partition="p:v;q:w", exploration=None)
     training = Training(learner, learner.task_with_partition(pair_task(10)), None)

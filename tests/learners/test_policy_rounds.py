@@ -106,7 +106,9 @@ def test_a_learned_policy_that_is_at_fault_is_trained_until_it_is_proved(
     pytest.importorskip("torch", reason="LAC is trained with torch")
     from learners.lac import LyapunovActorCritic
 
-    learner = LyapunovActorCritic(updates=64, judged=1, further=1.0, environments=16, batch=64)
+    learner = LyapunovActorCritic(
+        updates=32, judged=1, further=1.0, environments=16, batch=64, learning_rate=2e-3
+    )
     attempts = run(learner, pendulum, rounds=6)
     assert isinstance(attempts[-1].conclusion, Proved)
     trainings = attempts[-1].candidate.provenance["trainings"]
