@@ -31,13 +31,14 @@ def sampled_by_task(plant: Plant, entry: LearnerEntry) -> Plant:
         return plant
     from learners.environments.tasks import task_for
     from systems.sampled import sampled
+    from systems.words import time_unit
 
     sampling = task_for(plant.system).sampling
     if sampling is None:
         raise InputError(f"{plant.system.name}: say how it is sampled, with --sample-time")
     note(
-        f"{plant.system.name}: {sampling.describe()}, as {entry.name} is trained in discrete time; "
-        "--sample-time chooses another period"
+        f"{plant.system.name}: {sampling.describe(time_unit(plant.system))}, as {entry.name} is "
+        "trained in discrete time; --sample-time chooses another period"
     )
     return replace(plant, system=sampled(plant.system, sampling), sampling=sampling)
 

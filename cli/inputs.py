@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -40,6 +41,15 @@ class Plant:
         """The name of the system that the options asked to sample; else its own."""
         suffix = "" if self.sampling is None else self.sampling.suffix
         return self.system.name.removesuffix(suffix)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether x* is a set point that need not be an equilibrium: of the zoo, or [set_point]."""
+        if self.text is None:
+            from systems import zoo
+
+            return zoo.entry(self.source).set_point is not None
+        return "set_point" in tomllib.loads(self.text.decode("utf-8"))
 
     def settings(self) -> dict[str, object]:
         """What makes two runs runs of the same system."""
@@ -112,21 +122,19 @@ def load_candidate_for(plant: Plant, path: str) -> Candidate:
 def with_claim(options: Mapping[str, Any], plant: Plant) -> dict[str, Any]:
     """The options, with the claim that the system allows where none was given, which a note tells.
 
-    A set point of the zoo that is no exact equilibrium leaves set-point convergence to claim.
+    A set point that is no exact equilibrium leaves set-point convergence to claim.
     """
     import click
     from click.core import ParameterSource
 
     from cli.output import note
-    from systems import zoo
 
     given = click.get_current_context().get_parameter_source("claim")
-    known = zoo.entry(plant.source) if plant.text is None else None
-    if given is not ParameterSource.DEFAULT or known is None or known.set_point is None:
+    if given is not ParameterSource.DEFAULT or not plant.is_near:
         return dict(options)
     note(
-        f"{plant.system.name}: --claim set-point-convergence, since the set point is no exact "
-        "equilibrium"
+        f"{plant.system.name}: --claim set-point-convergence, since the set point need not be an "
+        "exact equilibrium"
     )
     return {**options, "claim": "set-point-convergence"}
 

@@ -176,7 +176,9 @@ def _logarithmic(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.minorticks_off()
     low, high = axes.get_ylim()
-    if low > 0 and high < 50 * low:
+    if 0 < high < 3 * low:  # a multiplier that hardly moves: 1, 2, 5 would label one line, or none
+        axes.set_yscale("linear")
+    elif low > 0 and high < 50 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axes.minorticks_off()

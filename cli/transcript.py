@@ -47,8 +47,9 @@ def sampling_rows(system: ControlAffineSystem) -> list[str]:
     if system.sampling is None:
         return []
     from systems.sampled import unsampled
+    from systems.words import sampling_words
 
-    return [row("system", f"{unsampled(system).name}, {system.sampling.describe()}")]
+    return [row("system", f"{unsampled(system).name}, {sampling_words(system)}")]
 
 
 def training_row(candidate: Candidate, elapsed: float) -> str:
@@ -205,9 +206,10 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
     unsafe = " and meets nothing unsafe" if result.problem.system.unsafe else ""
     start = f"every start{where} with V(x) <= {c2}"
     every = " for every disturbance" if result.problem.system.disturbance is not None else ""
+    step = " a step" if result.problem.is_discrete else ""
     if claim.closes_origin:
         alpha = constants.alpha
-        rate = "" if alpha is None else f" at the rate {decimal(alpha)}"
+        rate = "" if alpha is None else f" at the rate {decimal(alpha)}{step}"
         kind = "asymptotically" if alpha is None else "exponentially"
         whose = "" if claim.has_band else ", V of the ellipsoid,"
         return f"proved: {kind} stable{every}; {start}{whose} converges{rate}{unsafe}{volume}"
@@ -215,7 +217,7 @@ def verdict_row(result: StabilityResult, conclusion: Verdict) -> str:
         return (
             f"proved: set-point convergence{every}; {start}, V of the ellipsoid, stays in it and "
             f"{'comes' if every else 'converges to one equilibrium, which lies'} within the offset "
-            f"of the set point, at the rate {decimal(constants.alpha)}{unsafe}{volume}"
+            f"of the set point, at the rate {decimal(constants.alpha)}{step}{unsafe}{volume}"
         )
     return (
         f"proved: practical stability{every}; {start} reaches V(x) <= {c1} and stays there"

@@ -11,7 +11,8 @@ _SYMBOLS = {
     "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "in": "∈", "min": "min", "max": "max",
     "times": "×", "to": "→", "partial": "∂", "Delta": "Δ", "prec": "≺", "lambda": "λ",
     "rho": "ρ", "ne": "≠", "cap": "∩", "forall": "∀", "infty": "∞", "subset": "⊂", "sum": "∑",
-    "dots": "…", "ldots": "…", "phi": "φ", "{": "{", "}": "}", ",": "\u2009", ";": "\u2005",
+    "dots": "…", "ldots": "…", "phi": "φ", "varphi": "φ",
+    "{": "{", "}": "}", ",": "\u2009", ";": "\u2005",
     "quad": "\u2003", "|": "‖",
 }  # fmt: skip
 _ACCENTS = {"dot": "\u0307", "bar": "\u0304", "hat": "\u0302"}

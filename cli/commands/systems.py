@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 19
 """Of the column of labels."""
+DIGITS = 20
+"""Of a decimal, at most."""
 
 
 @click.command("systems")
@@ -46,7 +50,7 @@ def command(name: str | None, as_json: bool, **options: Any) -> int:
     if as_json:
         say_json(nothing_decided("a description proves nothing", system=details))
     else:
-        _tell(details)
+        _tell(details, "set point" if plant.is_near else "equilibrium")
     return 0
 
 
@@ -112,13 +116,14 @@ def _box(box: object) -> list[list[str]]:
 _ONLY_IF_THERE = ("sampling", "disturbances", "disturbance_range", "unsafe")
 
 
-def _tell(details: dict[str, Any]) -> None:
+def _tell(details: dict[str, Any], rest: str) -> None:
+    """``rest``: what x* is called, and so u*."""
     description = f": {details['description']}" if details["description"] else ""
     say(f"{details['name']}{description}")
     rates = details["time"] == "continuous" or details["sampling"]
     step = "{}'" if rates else "{}_next"
     for key, value in details.items():
-        label = f"{key.replace('_', ' '):<{WIDTH}}"
+        label = f"{key.replace('_', ' ').replace('equilibrium', rest):<{WIDTH}}"
         if key in ("name", "description", "rests_under_disturbances"):
             continue
         if key in _ONLY_IF_THERE and not value:
@@ -153,7 +158,7 @@ def _words(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, dict):
-        parts = [f"{k} = {v['value']} {v['unit']}".rstrip() for k, v in value.items()]
+        parts = [f"{k} = {_decimal(v['value'])} {v['unit']}".rstrip() for k, v in value.items()]
         return ", ".join(parts) or "none"
     if isinstance(value, list):
         return ", ".join(_item(v) for v in value) or "none"
@@ -164,5 +169,14 @@ def _item(value: object) -> str:
     if isinstance(value, dict):
         return f"{value['name']} [{value['unit']}]" if value["unit"] else str(value["name"])
     if isinstance(value, list):
-        return f"[{value[0]}, {value[1]}]"
-    return str(value)
+        return f"[{_decimal(value[0])}, {_decimal(value[1])}]"
+    return _decimal(str(value))
+
+
+def _decimal(text: str) -> str:
+    """A quotient such as 126/25 as the exact decimal 5.04; where there is none, as it stands."""
+    above, _, below = text.partition("/")
+    if not below:
+        return text
+    value = Context(prec=DIGITS).divide(Decimal(above), Decimal(below))
+    return f"{value:f}" if Fraction(value) == Fraction(text) else text

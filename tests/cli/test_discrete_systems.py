@@ -26,7 +26,7 @@ def saved(folder: Path, name: str) -> Path:
 def test_everything_that_a_system_says_is_shown(stableproof: Run) -> None:
     out = stableproof("systems", CART).out
     assert "v_next = v + 0.2*wind + 0.2*u" in out
-    assert "wind [N]" in out and "[-1/20, 1/20]" in out
+    assert "wind [N]" in out and "[-0.05, 0.05]" in out
     assert "hard landing: p - 1 >= 0 and v - 1 >= 0" in out
     assert "(with the disturbances at the centre of their ranges)" in out
     data = stableproof("systems", CART, "--json").data["system"]

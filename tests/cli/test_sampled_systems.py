@@ -238,3 +238,42 @@ def test_a_wrong_sampling_is_told_with_its_place(gate: GateFiles, line: str, mes
     ended = gate.run()
     told = ended.err or ended.out
     assert ended.code == 2 and message in told and "stability.toml:" in told
+
+
+def test_a_set_point_of_a_file_is_told_and_claimed_as_such(
+    stableproof: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tank.toml").write_text(TANK, encoding="utf-8")
+    told = stableproof("systems", "tank.toml").out
+    assert "set point          0.693147\n" in told and "set point input    0\n" in told
+    assert "domain             [0.5, 0.9]" in told and "a = 1/3 1/h" in told
+    ran = stableproof("run", "tank.toml", "--learner", "lqr", "--out", "out")
+    assert ran.code == 0 and "--claim set-point-convergence" in ran.err
+    assert ran.out.startswith("system       tank, sampled every 0.01 h, RK4, input held")
+    assert "proved: set-point convergence" in ran.out and " a step" in ran.out
+    asked = stableproof("certify", "tank.toml", "out", "--claim", "asymptotic-stability")
+    assert asked.code == 1 and "--claim set-point-convergence" in asked.out
+
+
+TANK = """
+[system]
+name = "tank"
+[states]
+x = ""
+[inputs]
+u = ""
+[parameters]
+a = { value = "1/3", unit = "1/h" }
+[dynamics]
+x_dot = "a*(2 - exp(x)) + u"
+[domain]
+x = [0.5, 0.9]
+[set_point]
+x = 0.693147
+[cost]
+Q = [1]
+R = 1
+[sampling]
+period = 0.01
+"""

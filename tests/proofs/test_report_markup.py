@@ -62,6 +62,7 @@ def test_each_form(source: str, wanted: str) -> None:
         (r"\{x \in D : V(x) \le c_2\}", "{x ∈ D : V(x) ≤ c2}"),
         (r"a = \min(c_1, \text{core})", "a = min(c1, core)"),
         (r"x^+ = F(x, w)", "x+ = F(x, w)"),
+        (r"x^+ = \varphi(x, k(x))", "x+ = φ(x, k(x))"),
         (r"DF(x)^T P\,DF(x) - (1 - \alpha)\,P", "DF(x)TP\u2009DF(x) − (1 − α)\u2009P"),
         (r"|x - x^*| < \varepsilon", "|x − x∗| < ε"),
     ],
