@@ -20,7 +20,7 @@ Where the paper is silent, or its hyperparameters do not train (``published()`` 
 * environments explore with deviations from small to large, instead of with the policy's own, which
   is soon too small for the critics to see what an input does in a single period;
 * squared errors of a critic count relative to what it learns, which falls by four decades on the
-  way; with plain ones, or relative to L itself, the reactor's policies end a few per cent worse;
+  way; relative to L itself instead, what the reactor's policies cost was some per cent more;
 * twin critics with the larger value, and a target that follows a thousand times as fast;
 * a batch of episodes runs at once, and the critics learn while these run;
 * rows of the buffers are samples of one time, and all controllers draw the same rows;
