@@ -13,6 +13,7 @@ from benchmarks.reactor_report import (
     settling_table,
     trials_table,
 )
+from benchmarks.reactor_theorem import theorem_table
 from benchmarks.reproduce_part import picture
 
 HEAD = """# DLAC on the reactor-separator
@@ -44,6 +45,7 @@ def write_page(found: Found, conditions: Mapping[str, object]) -> None:
     lines = [HEAD]
     lines += ["", "## Convergence", *trials_table(found)]
     lines += _convergence(found) if drawn else []
+    lines += ["", "## Theorem 1, looked at on held-out trajectories", *theorem_table(found)]
     for noise, said in (("none", "without noise"), ("w1", "under σ_w1")):
         lines += ["", f"## Stability: random starts, {said}", *settling_table(found, noise)]
     lines += _band(found, "w1", 5) if drawn else []

@@ -20,6 +20,7 @@ import click
 from rich.console import Console
 
 from benchmarks.reactor_controllers import FOLDER, TITLES, TRIALS, policy_file, record_file
+from benchmarks.reactor_theorem import theorem_data
 from benchmarks.report import ROOT, conditions_of_measurement
 from benchmarks.reproduce_run import Data, minutes, plain
 from systems import zoo
@@ -34,7 +35,12 @@ EVALUATIONS = 40
 """Rows of DLAC's record."""
 DLAC_SETTINGS: dict[str, Any] = {"interval": 8}
 """DLAC's, where they are not its defaults: a round of updates every 8 periods, 5,000 in all."""
-LAC_SETTINGS: dict[str, Any] = {"updates": 40_000, "environments": 100}
+LAC_SETTINGS: dict[str, Any] = {
+    "updates": 24_000,
+    "environments": 100,
+    "entropy": -3.0,
+    "relative": 0.05,
+}
 """The centralised learner's, where they are not its defaults."""
 CHECKPOINTS = ROOT / "runs" / "reactor"
 PAUSE = 30.0
@@ -108,6 +114,7 @@ def _dlac(
         "seconds": trained.seconds,
         "warnings": trained.record.warnings,
         "traffic": asdict(trained.traffic),
+        "theorem_1": theorem_data(trained),
         "rows": trained.record.rows,
     }
 
