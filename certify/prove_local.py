@@ -31,6 +31,7 @@ from certify.fixed_point import equilibrium_verdict
 from certify.levels import highest_violation, lower_level, lowest_violation
 from certify.origin import (
     Form,
+    centre_point,
     contraction_on_hull,
     ellipsoids,
     instability,
@@ -46,8 +47,10 @@ from certify.verdict import Proved, Unknown, Verdict
 from systems import expression as ex
 from systems.box import Box
 from systems.differentiate import NotDifferentiableError
+from systems.evaluate import function
 from systems.exact import short_fraction
 from systems.expression import Expression
+from systems.words import state_names
 
 FIRST_SHARE = Fraction(255, 256)
 """The first ellipsoid tried has this share of the largest level that fits into the domain."""
@@ -181,8 +184,26 @@ def _rest(attempt: Attempt, ellipsoid: Ellipsoid) -> Fraction:
         c1 *= RAISE
     raise unknown(
         "rest: the closed loop does not come to rest near enough to the set point for the "
-        "ellipsoid that was found; correct the input that holds it there, or claim practical "
-        "stability"
+        f"ellipsoid that was found ({_fastest(attempt)}); correct the steady inputs, or claim "
+        "practical stability"
+    )
+
+
+def _fastest(attempt: Attempt) -> str:
+    """Which state moves farthest at x*, measured by how far the ellipsoid reaches; in words."""
+    problem, ellipsoid = attempt.problem, attempt.ellipsoid
+    assert ellipsoid is not None and attempt.c_q is not None
+    point = centre_point(problem)
+    moved = function(problem.field, *problem.variables)(point)[0][0]
+    if problem.is_discrete:
+        moved = moved - point[0, : len(moved)]
+    reach = np.array([float(d) for d in half_widths(ellipsoid, attempt.c_q)])
+    i = int(np.argmax(np.abs(moved) / reach))
+    units = problem.system.state_units
+    unit = f" {units[i]}" if units and units[i] else ""
+    a_time = "a step" if problem.is_discrete else "a unit of time"
+    return (
+        f"at the set point {state_names(problem.system)[i]} moves by {moved[i]:.3g}{unit} {a_time}"
     )
 
 

@@ -138,7 +138,7 @@ def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, obje
     rows = [
         [text(name.replace("_", " ")), figure(v)]
         for name, v in _flat(provenance).items()
-        if not isinstance(v, Mapping) and len(str(v)) <= 60
+        if not _has_parts(v) and len(str(v)) <= 60
     ]
     if not rows and not steps and not remarks:
         return []
@@ -152,6 +152,12 @@ def training(provenance: Mapping[str, object], steps: Sequence[Mapping[str, obje
             several = f"The first and last 15 of {several}"
         lines += folded(several, table_of(shown))
     return lines
+
+
+def _has_parts(value: object) -> bool:
+    """Whether it is a record of its own, or a list of them: no figure."""
+    inner = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(v, Mapping) for v in inner)
 
 
 def _flat(provenance: Mapping[str, object]) -> dict[str, object]:

@@ -143,6 +143,12 @@ def test_what_does_not_converge_nearby_is_not_proved(equations: list[str], push:
     assert isinstance(unproved(pushed(equations, *push).prove(CONVERGENCE, 5.0)), Unknown)
 
 
+def test_what_moves_at_the_set_point_is_named() -> None:
+    verdict = unproved(pushed(["-x1", "-x2"], "1/1000", "3/2").prove(CONVERGENCE, 5.0))
+    assert isinstance(verdict, Unknown)
+    assert "at the set point x2 moves by 1.5 a unit of time" in verdict.reason
+
+
 def test_two_equilibria_are_never_in_one_ellipsoid() -> None:
     """x − x³ has stable ones at ±1; around 1 the ellipsoid keeps to where it contracts."""
     loop = plant(["x1 - x1**3"], domain=[(-3, 3)])
