@@ -31,7 +31,8 @@ def convergence(trials: Sequence[Data]) -> Figure:
     _band(left, trials, "return", "cost", BLUE)
     for key, shade in zip(_keys(trials, "critic_loss "), (SKY, GREEN, RED), strict=False):
         _band(right, trials, key, f"critic {key.split()[-1]}", shade)
-    right.legend()
+    if right.get_legend_handles_labels()[0]:  # none where the training ended before an update
+        right.legend()
     return figure
 
 
