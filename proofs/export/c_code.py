@@ -1,13 +1,18 @@
-"""From a tape to statements of C99: one array a register, loops over its entries."""
+"""From a tape to statements of C99: one array a register, loops over its entries.
+
+Registers that do not depend on the inputs, such as a network's value at the set point, are tables:
+nothing is computed twice.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from certify.balls import constant_registers
 from systems.exact import ExactArray
 from systems.expression import Op
-from systems.tape import Instruction, Tape
+from systems.tape import Instruction, Tape, reachable
 
 HELPERS: Mapping[str, str] = {
     "sp_min": """static double sp_min(double a, double b)
@@ -55,14 +60,44 @@ _PER_LINE = 4
 
 def helpers_of(tapes: Iterable[Tape]) -> set[str]:
     """The names of the helpers that the tapes call."""
-    ops = {tape.instructions[r].op for tape in tapes for r in tape.needed}
+    ops = {tape.instructions[r].op for tape in tapes for r in _computed(tape)}
     return {_CALLS[op] for op in ops if op in _CALLS} & HELPERS.keys()
 
 
 def tables(tape: Tape, prefix: str) -> str:
     """The tape's constants as tables of exact hexadecimal literals, row by row."""
-    used = sorted({c for r in tape.needed for c in tape.instructions[r].constants})
-    return "".join(_table(f"{prefix}{c}", tape.constants[c]) for c in used)
+    computed = _computed(tape)
+    used = sorted({c for r in computed for c in tape.instructions[r].constants})
+    fixed = _fixed_values(tape)
+    return "".join(
+        [_table(f"{prefix}{c}", tape.constants[c]) for c in used]
+        + [_table(f"{prefix}r{r}", ExactArray.of(v)) for r, v in fixed.items()]
+    )
+
+
+def _fixed_values(tape: Tape) -> dict[int, list[float]]:
+    """The registers that are no constants as written, but have one value, which is needed: rounded
+    once, from 100 bits. Without those whose value is not that well known, such as a step at 0."""
+    asked = {k for r in tape.needed if tape.varying[r] for k in tape.instructions[r].args}
+    wanted = [
+        r
+        for r in sorted(asked | set(tape.outputs))
+        if not tape.varying[r] and tape.instructions[r].op is not Op.CONSTANT
+    ]
+    known = constant_registers(tape, 100) if wanted else {}
+    return {
+        r: [float(ball.mid()) for ball in known[r]]
+        for r in wanted
+        if all(ball.is_finite() and ball.rel_accuracy_bits() >= 60 for ball in known[r])
+    }
+
+
+def _computed(tape: Tape) -> list[int]:
+    """The registers whose instructions are written: the needed ones, but for what only leads to
+    those that have a table."""
+    fixed = _fixed_values(tape)
+    needed = reachable(tape.outputs, lambda r: () if r in fixed else tape.instructions[r].args)
+    return sorted(set(needed) - set(fixed))
 
 
 def _table(name: str, array: ExactArray) -> str:
@@ -75,9 +110,11 @@ def _table(name: str, array: ExactArray) -> str:
 
 def function_body(tape: Tape, prefix: str) -> str:
     """Declarations and statements that compute the needed registers from the array x."""
-    unused = not any(tape.instructions[r].op is Op.VARIABLE for r in tape.needed)
+    computed = _computed(tape)
+    unused = not any(tape.instructions[r].op is Op.VARIABLE for r in computed)
     first = "    (void)x; // a constant\n" if unused else ""
-    return first + "".join(_statement(tape, r, prefix) for r in sorted(tape.needed))
+    fixed = "".join(f"    const double *r{r} = {prefix}r{r};\n" for r in _fixed_values(tape))
+    return first + fixed + "".join(_statement(tape, r, prefix) for r in computed)
 
 
 def _statement(tape: Tape, register: int, prefix: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from dataclasses import replace
@@ -15,13 +16,15 @@ from hypothesis import strategies as st
 from certify.candidate import Candidate
 from learners.lqr import lqr_candidate
 from proofs.export.artifact import ImpossibleError
+from proofs.export.c_code import function_body, tables
 from proofs.export.c_source import write_c
 from proofs.export.functions import Function
 from proofs.export.source import Source, source_of_candidate
 from systems import expression as ex
 from systems import zoo
 from systems.evaluate import evaluate
-from systems.expression import Expression
+from systems.expression import Expression, Op
+from systems.tape import compile_tape
 from tests.certify.graphs import graphs
 from tests.proofs.exports import (
     TOLERANCE,
@@ -209,3 +212,13 @@ def test_without_inputs_there_is_no_controller() -> None:
     assert source is not None
     with pytest.raises(ImpossibleError, match="has no inputs"):
         write_c(source)
+
+
+def test_what_does_not_depend_on_the_state_is_not_computed() -> None:
+    """tanh(2) is a table, and x comes in where it is needed; a step at 0 has no single value."""
+    x = ex.variable("x", 2)
+    tape = compile_tape([ex.tanh(x) - ex.tanh(ex.constant([2, 3]))], [x])
+    body, named = function_body(tape, "u"), tables(tape, "u")
+    assert body.count("tanh(") == 1 and math.tanh(2.0).hex() in named
+    kink = compile_tape([x[0] * ex.apply(Op.STEP, ex.constant(0))], [x])
+    assert "sp_step" in function_body(kink, "u")
