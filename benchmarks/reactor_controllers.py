@@ -96,7 +96,7 @@ def trained(learner: str, trial: int, folder: Path = FOLDER) -> TrainedPolicy:
     return TrainedPolicy(f"{TITLES[learner]}, trial {trial}", Policy.load(path).act)
 
 
-TITLES = {"lac": "LAC, centralised", "dlac": "DLAC"}
+TITLES = {"lac": "LAC, centralised", "dlac": "DLAC", "printed": "DLAC, as printed"}
 
 BASELINES = (
     Entry("open-loop", "open loop, exact inputs", lambda _: OpenLoop()),

@@ -30,6 +30,7 @@ from systems.zoo.reactor_task import reactor_task
 if TYPE_CHECKING:
     from learners.actor_critic.policy import Policy
     from learners.actor_critic.record import Progress
+    from learners.dlac import DistributedActorCritic
 
 EVALUATIONS = 40
 """Rows of DLAC's record."""
@@ -83,7 +84,7 @@ def train(
     task = reactor_task(zoo.reactor_separator())
     checkpoint = CHECKPOINTS / f"{key}.npz"
     going_on = resume and checkpoint.exists()
-    trainer = {"dlac": _dlac, "lac": _lac}[learner]
+    trainer = {"dlac": _dlac, "lac": _lac, "printed": _printed}[learner]
     policy, found = trainer(task, trial, steps, checkpoint, going_on, _Watch(screen))
     path = policy_file(key, out)
     assert path is not None
@@ -105,7 +106,30 @@ def _dlac(
 ) -> tuple[Policy, Data]:
     from learners.dlac import DistributedActorCritic
 
-    settings = DistributedActorCritic(seed=trial, evaluations=EVALUATIONS, **DLAC_SETTINGS)
+    return _distributed(
+        DistributedActorCritic(seed=trial, evaluations=EVALUATIONS, **DLAC_SETTINGS),
+        task, steps, checkpoint, going_on, watch,
+    )  # fmt: skip
+
+
+def _printed(
+    task: Task, trial: int, steps: int | None, checkpoint: Path, going_on: bool, watch: Progress
+) -> tuple[Policy, Data]:
+    """With the paper's Table 3; a whole trial has 150,000 rounds, and takes about half an hour."""
+    from learners.dlac import DistributedActorCritic
+
+    settings = DistributedActorCritic.published(seed=trial, evaluations=EVALUATIONS)
+    return _distributed(settings, task, steps, checkpoint, going_on, watch)
+
+
+def _distributed(
+    settings: DistributedActorCritic,
+    task: Task,
+    steps: int | None,
+    checkpoint: Path,
+    going_on: bool,
+    watch: Progress,
+) -> tuple[Policy, Data]:
     if steps is not None:
         settings = replace(settings, steps=steps)
     trained = settings.train(task, progress=watch, checkpoint=checkpoint, resume=going_on)

@@ -160,7 +160,22 @@ def test_what_is_not_trained_says_so_and_a_run_goes_on(
     assert ended.exit_code == 2 and "there is no controller mpc" in ended.output
 
 
-@pytest.mark.parametrize("learner", TITLES)
+def test_the_printed_hyperparameters_can_be_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="training needs torch")
+    monkeypatch.setattr(reactor_train, "CHECKPOINTS", tmp_path / "checkpoints")
+    arguments = ["printed", "--trial", "0", "--steps", "100", "--out", str(tmp_path)]
+    ended = CliRunner().invoke(reactor_train.main, arguments, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    record = json.loads((tmp_path / "policies" / "printed-0.json").read_text(encoding="utf-8"))
+    assert record["settings"]["target_rate"] == 5e-6 and not record["settings"]["anchored"]
+    assert [e.name for e in entries(tmp_path) if e.learner == "printed"] == [
+        "DLAC, as printed, trial 0"
+    ]
+
+
+@pytest.mark.parametrize("learner", ["lac", "dlac"])
 def test_a_training_leaves_what_the_evaluation_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learner: str
 ) -> None:
