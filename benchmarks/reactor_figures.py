@@ -94,7 +94,9 @@ def bands(row: Data, title: str) -> Figure:
     for i, axes in enumerate(panels):
         _mean_and_band(axes, hours, mean[i], deviation[i], row["target"][i])
         axes.set_xlim(0, hours[-1])
-        inset = _inset(axes, row["target"][i], 2.5 if i % 3 == 2 else 0.05)
+        late = hours >= 0.6 * hours[-1]
+        reach = (np.abs(mean[i] - row["target"][i]) + deviation[i])[late].max()
+        inset = _inset(axes, row["target"][i], 1.5 * max(float(reach), 1e-9))
         _mean_and_band(inset, hours, mean[i], deviation[i], row["target"][i])
         inset.set_xlim(0.6 * hours[-1], hours[-1])
     legend_below(figure, panels, 3)
@@ -123,6 +125,7 @@ def _inset(axes: Axes, target: float, reach: float) -> Axes:
     inset = axes.inset_axes((0.52, 0.62 if above else 0.1, 0.45, 0.3))
     inset.set_ylim(target - reach, target + reach)
     inset.tick_params(labelsize=7)
+    inset.ticklabel_format(axis="y", useOffset=False)
     return inset
 
 

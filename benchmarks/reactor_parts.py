@@ -193,7 +193,7 @@ def _band(entry: Entry, case: Case, folder: Path) -> Data:
     return {
         "target": stretch.state,
         "every": SHOWN_BAND,
-        "mean": rounded(course.states.mean(axis=0)[::SHOWN_BAND].T, 6),
+        "mean": rounded(course.states.mean(axis=0)[::SHOWN_BAND].T, 8),
         "deviation": rounded(course.states.std(axis=0)[::SHOWN_BAND].T, 4),
         "mean_hours": mean_settling_hours(course),
     }
